@@ -1,0 +1,58 @@
+//! Any bytes as the frame of a JSON client. What is understood must become an envelope that clients can parse and that
+//! carries the payload unchanged.
+#![no_main]
+
+use codec::json::{decode, encode};
+use codec::message::{Content, DataType, Downstream, Origin, Payload, Upstream};
+use libfuzzer_sys::fuzz_target;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+fuzz_target!(|frame: &[u8]| {
+    match decode(frame) {
+        Ok(Upstream::SendToGroup(send)) => {
+            let origin = Origin::Group { group: send.group, from_user_id: None };
+            check(origin, send.content);
+        }
+        Ok(Upstream::Event { content, .. }) => check(Origin::Server, content),
+        Ok(_) => {}
+        Err(error) => drop(error.to_string()),
+    }
+});
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "dataType", borrow)]
+    data_type: &'a str,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+fn check(origin: Origin, content: Content) {
+    let payload = content.payload.clone();
+    let mut frame = Vec::new();
+    encode(&Downstream::Message { origin, content }, &mut frame);
+    let envelope: Envelope<'_> = serde_json::from_slice(&frame).expect("an envelope is JSON");
+
+    let data = envelope.data.get();
+    match payload.data_type() {
+        DataType::Json => {
+            assert_eq!(envelope.data_type, "json");
+            assert_eq!(data.as_bytes(), payload.bytes(), "JSON is passed on as it is");
+            assert_ne!(data, "null", "a client may not send null");
+            assert_eq!(
+                Payload::json(payload.bytes().clone()).as_ref(),
+                Ok(&payload),
+                "other nodes take it too"
+            );
+        }
+        DataType::Text => {
+            let text: String = serde_json::from_str(data).expect("text is a string");
+            assert_eq!(text.as_bytes(), payload.bytes());
+        }
+        DataType::Binary => assert!(data.starts_with('"')),
+        DataType::Protobuf => {
+            assert_eq!(Payload::protobuf(payload.bytes().clone()).as_ref(), Ok(&payload));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! [`Downstream`] to the text of a frame. Published clients end their connection, or drop the message, over an `error`
+//! or `data` that is null, so neither is ever written. Source: `client-protocols.md` 6.3.
+
+use std::io::Write as _;
+
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::ids::{AckId, ConnectionId, UserId};
+use crate::message::{AckError, Content, DataType, Downstream, Origin, Payload};
+use crate::metadata::Metadata;
+
+/// Bytes of the longest envelope around a short group, user and payload; more is rarely needed.
+const ENVELOPE: usize = 160;
+
+/// Appends the message to `out`: one JSON object without white space, except where a JSON payload has it.
+pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
+    let mut writer = Writer(out);
+    match message {
+        Downstream::Connected { connection_id, user_id } => writer.connected(connection_id, user_id.as_ref()),
+        Downstream::Disconnected { message } => {
+            writer.raw(r#"{"type":"system","event":"disconnected","message":"#);
+            writer.string(message);
+            writer.raw("}");
+        }
+        Downstream::Ack { ack_id, result } => writer.ack(*ack_id, result.as_ref().err()),
+        Downstream::Message { origin, content } => writer.message(origin, content),
+        Downstream::Pong => writer.raw(r#"{"type":"pong"}"#),
+    }
+}
+
+struct Writer<'a>(&'a mut Vec<u8>);
+
+impl Writer<'_> {
+    fn connected(&mut self, connection_id: &ConnectionId, user_id: Option<&UserId>) {
+        self.raw(r#"{"type":"system","event":"connected","userId":"#);
+        self.user(user_id);
+        self.raw(r#","connectionId":"#);
+        self.string(connection_id.as_str());
+        self.raw("}");
+    }
+
+    fn ack(&mut self, ack_id: AckId, error: Option<&AckError>) {
+        self.raw(r#"{"type":"ack","ackId":"#);
+        // A vector takes whatever is written to it.
+        let _ = write!(self.0, "{}", ack_id.0);
+        let Some(error) = error else {
+            return self.raw(r#","success":true}"#);
+        };
+        self.raw(r#","success":false,"error":{"name":"#);
+        self.string(error.name());
+        self.raw(r#","message":"#);
+        self.string(&error.to_string());
+        self.raw("}}");
+    }
+
+    fn message(&mut self, origin: &Origin, content: &Content) {
+        self.0.reserve(ENVELOPE + content.payload.bytes().len());
+        match origin {
+            Origin::Group { group, from_user_id } => {
+                self.raw(r#"{"type":"message","from":"group","group":"#);
+                self.string(group.as_str());
+                self.raw(r#","fromUserId":"#);
+                self.user(from_user_id.as_ref());
+            }
+            Origin::Server => self.raw(r#"{"type":"message","from":"server""#),
+        }
+        self.payload(&content.payload);
+        if let Some(metadata) = &content.metadata {
+            self.metadata(metadata);
+        }
+        self.raw("}");
+    }
+
+    fn payload(&mut self, payload: &Payload) {
+        let bytes = payload.bytes();
+        match payload.data_type() {
+            DataType::Text => {
+                self.raw(r#","dataType":"text","data":"#);
+                self.text(bytes);
+            }
+            // REST takes a bare `null`, but no client survives it as data. As text it still says what was sent.
+            DataType::Json if bytes.trim_ascii() == b"null" => {
+                self.raw(r#","dataType":"text","data":"null""#);
+            }
+            DataType::Json => {
+                self.raw(r#","dataType":"json","data":"#);
+                self.0.extend_from_slice(bytes);
+            }
+            DataType::Binary => {
+                self.raw(r#","dataType":"binary","data":"#);
+                self.base64(bytes);
+            }
+            DataType::Protobuf => {
+                self.raw(r#","dataType":"protobuf","data":"#);
+                self.base64(bytes);
+            }
+        }
+    }
+
+    fn metadata(&mut self, metadata: &Metadata) {
+        self.raw(r#","metadata":{"#);
+        for (position, (key, value)) in metadata.iter().enumerate() {
+            if position > 0 {
+                self.raw(",");
+            }
+            self.string(key);
+            self.raw(":");
+            self.string(value);
+        }
+        self.raw("}");
+    }
+
+    fn user(&mut self, user_id: Option<&UserId>) {
+        match user_id {
+            Some(user_id) => self.string(user_id.as_str()),
+            None => self.raw("null"),
+        }
+    }
+
+    /// Text of a payload, which its constructor has found valid.
+    fn text(&mut self, bytes: &[u8]) {
+        self.string(&String::from_utf8_lossy(bytes));
+    }
+
+    fn string(&mut self, text: &str) {
+        let _ = serde_json::to_writer(&mut *self.0, text);
+    }
+
+    fn base64(&mut self, bytes: &[u8]) {
+        let _ = write!(self.0, "\"{}\"", Base64Display::new(bytes, &STANDARD));
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+}

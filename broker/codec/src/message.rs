@@ -1,0 +1,257 @@
+//! What all client protocols share: the messages of both directions and their contents.
+//!
+//! No wire form lives here; each protocol's file maps these to its bytes. Source: `client-protocols.md` 6 and 7.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::ids::{AckId, ConnectionId, EventName, GroupName, SequenceId, UserId};
+use crate::metadata::Metadata;
+
+/// Kind of a payload, as the sender declared it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// UTF-8 text.
+    Text,
+    /// One JSON value, kept as the sender wrote it.
+    Json,
+    /// Bytes without a meaning to us.
+    Binary,
+    /// A serialized `google.protobuf.Any`.
+    Protobuf,
+}
+
+/// Content of a message. Text is valid UTF-8 and JSON is one valid value, because the constructors saw to it, so that
+/// an encoder may copy the bytes into an envelope unseen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    data_type: DataType,
+    bytes: Bytes,
+}
+
+/// A payload's bytes do not fit its declared kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPayload {
+    /// Declared as text.
+    #[error("the text is not valid UTF-8")]
+    Text,
+    /// Declared as JSON.
+    #[error("the bytes are not one JSON value of at most 64 levels")]
+    Json,
+    /// Declared as protobuf.
+    #[error("the bytes are not a serialized google.protobuf.Any")]
+    Protobuf,
+}
+
+impl Payload {
+    /// Text that is known to be UTF-8.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { data_type: DataType::Text, bytes: Bytes::from(text.into()) }
+    }
+
+    /// Text in bytes.
+    ///
+    /// # Errors
+    /// [`InvalidPayload::Text`] when they are not UTF-8.
+    pub fn text_from_utf8(bytes: Bytes) -> Result<Self, InvalidPayload> {
+        match std::str::from_utf8(&bytes) {
+            Ok(_) => Ok(Self { data_type: DataType::Text, bytes }),
+            Err(_) => Err(InvalidPayload::Text),
+        }
+    }
+
+    /// One JSON value in text form; white space and spelling are kept.
+    ///
+    /// # Errors
+    /// [`InvalidPayload::Json`] when the bytes are anything else than one JSON value of at most 64 levels.
+    pub fn json(bytes: Bytes) -> Result<Self, InvalidPayload> {
+        match crate::json::check_value(&bytes) {
+            true => Ok(Self { data_type: DataType::Json, bytes }),
+            false => Err(InvalidPayload::Json),
+        }
+    }
+
+    /// Bytes as they are.
+    pub fn binary(bytes: Bytes) -> Self {
+        Self { data_type: DataType::Binary, bytes }
+    }
+
+    /// A serialized `google.protobuf.Any`, whatever it holds.
+    ///
+    /// # Errors
+    /// [`InvalidPayload::Protobuf`] when the bytes do not have the shape of one.
+    pub fn protobuf(bytes: Bytes) -> Result<Self, InvalidPayload> {
+        match crate::any::check(&bytes) {
+            true => Ok(Self { data_type: DataType::Protobuf, bytes }),
+            false => Err(InvalidPayload::Protobuf),
+        }
+    }
+
+    /// JSON that the caller has parsed already.
+    pub(crate) fn checked_json(bytes: Bytes) -> Self {
+        Self { data_type: DataType::Json, bytes }
+    }
+
+    /// The declared kind.
+    pub fn data_type(&self) -> DataType {
+        self.data_type
+    }
+
+    /// The content.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// Kind of a WebSocket message that carries data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+/// A payload with the metadata that travels beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// What was sent.
+    pub payload: Payload,
+    /// Absent when the sender gave none; an empty map when it gave an empty one.
+    pub metadata: Option<Metadata>,
+}
+
+/// How long a message may wait for its receiver; absent means for ever. At most 300 seconds.
+pub type TimeToLive = Option<Duration>;
+
+/// Longest time to live that a sender may ask for.
+pub const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
+
+/// Message from a client to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// The connection wants to be a member of `group`.
+    JoinGroup {
+        /// The group.
+        group: GroupName,
+        /// Present when an answer is wanted.
+        ack_id: Option<AckId>,
+    },
+    /// The connection wants to be a member of `group` no longer.
+    LeaveGroup {
+        /// The group.
+        group: GroupName,
+        /// Present when an answer is wanted.
+        ack_id: Option<AckId>,
+    },
+    /// Publishes to a group.
+    SendToGroup(SendToGroup),
+    /// Raises a user event.
+    Event {
+        /// Name of the event.
+        event: EventName,
+        /// What goes with it.
+        content: Content,
+        /// Present when an answer is wanted.
+        ack_id: Option<AckId>,
+    },
+    /// Wants a [`Downstream::Pong`].
+    Ping,
+    /// Has seen all reliable messages up to this one. Meaningless, and allowed, on other protocols.
+    SequenceAck(SequenceId),
+}
+
+/// A client's wish to publish to a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendToGroup {
+    /// The group.
+    pub group: GroupName,
+    /// What is sent.
+    pub content: Content,
+    /// The sending connection does not want to receive it.
+    pub no_echo: bool,
+    /// How long it may wait for a receiver.
+    pub time_to_live: TimeToLive,
+    /// Present when an answer is wanted.
+    pub ack_id: Option<AckId>,
+}
+
+/// Message from the broker to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Downstream {
+    /// First message on every connection whose protocol has it.
+    Connected {
+        /// Id of the connection.
+        connection_id: ConnectionId,
+        /// The user, if the connection has one.
+        user_id: Option<UserId>,
+    },
+    /// Last message before the application closes a connection.
+    Disconnected {
+        /// Why, in the service's words.
+        message: String,
+    },
+    /// Answer to a request that carried an [`AckId`].
+    Ack {
+        /// The request's id.
+        ack_id: AckId,
+        /// What became of it.
+        result: Result<(), AckError>,
+    },
+    /// Something somebody sent.
+    Message {
+        /// Who it comes from.
+        origin: Origin,
+        /// What was sent.
+        content: Content,
+    },
+    /// Answer to [`Upstream::Ping`].
+    Pong,
+}
+
+/// Where a message comes from, as its receiver is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It was sent to a group.
+    Group {
+        /// The group.
+        group: GroupName,
+        /// The publisher's user; absent when it has none or is the application.
+        from_user_id: Option<UserId>,
+    },
+    /// The application sent it to the hub, a user or a connection.
+    Server,
+}
+
+/// Why a request was not carried out. One of the three tables that translate errors at the edge (`client-protocols.md`
+/// 6.5): the name is for programs, the text for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AckError {
+    /// The id was used by a request that has been carried out.
+    #[error("Message with ack-id: {} has been processed", .0.0)]
+    Duplicate(AckId),
+    /// The connection may not join this group.
+    #[error("The client does not have permission to join group '{0}'.")]
+    JoinForbidden(GroupName),
+    /// The connection may not leave this group.
+    #[error("The client does not have permission to leave group '{0}'.")]
+    LeaveForbidden(GroupName),
+    /// The connection may not publish to this group.
+    #[error("The client does not have permission to send to group '{0}'.")]
+    SendForbidden(GroupName),
+    /// Nobody handles the event, its handler failed, or the broker is at fault.
+    #[error("Internal server error")]
+    InternalServerError,
+}
+
+impl AckError {
+    /// The name that the protocol gives this error.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Duplicate(_) => "Duplicate",
+            Self::JoinForbidden(_) | Self::LeaveForbidden(_) | Self::SendForbidden(_) => "Forbidden",
+            Self::InternalServerError => "InternalServerError",
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Golden pairs: for every subprotocol, frames of its folder in `testdata` and the messages that they mean.
+//!
+//! The notation of messages is in `notation.rs`, the reading of files in `cases.rs`; how a folder looks is described in
+//! `testdata/README.md`. A new subprotocol does not compile here until it names its folder.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+use std::collections::BTreeSet;
+
+use codec::message::{Downstream, Upstream};
+use codec::subprotocol::{Encoding, Subprotocol};
+
+mod cases;
+mod notation;
+
+use cases::{Case, Meaning, Side};
+
+/// Names of the messages that each folder must have a pair for.
+const UPSTREAM: [&str; 6] = ["joinGroup", "leaveGroup", "sendToGroup", "event", "ping", "sequenceAck"];
+const DOWNSTREAM: [&str; 5] = ["connected", "disconnected", "ack", "message", "pong"];
+
+#[test]
+fn frames_from_clients_mean_what_the_pairs_say() {
+    for subprotocol in Subprotocol::ALL {
+        let mut seen = BTreeSet::new();
+        for case in cases::read(folder(subprotocol), Side::Upstream) {
+            match (decode(subprotocol, case.wire.as_bytes()), &case.meaning) {
+                (Ok(message), Meaning::Message(expected)) => {
+                    assert_eq!(notation::of_upstream(&message), *expected, "{case}");
+                    seen.insert(notation::name(expected).to_owned());
+                }
+                (Err(error), Meaning::Error(expected)) => {
+                    assert!(error.starts_with(expected), "{case}: got the error {error:?}");
+                    seen.insert("an error".to_owned());
+                }
+                (result, _) => panic!("{case}: got {result:?}"),
+            }
+        }
+        assert_eq!(seen, names(UPSTREAM.into_iter().chain(["an error"])), "{subprotocol:?}");
+    }
+}
+
+#[test]
+fn messages_to_clients_become_the_frames_of_the_pairs() {
+    for subprotocol in Subprotocol::ALL {
+        let mut seen = BTreeSet::new();
+        for case in cases::read(folder(subprotocol), Side::Downstream) {
+            let message = message_of(&case);
+            let mut frame = b"kept".to_vec();
+            encode(subprotocol, &message, &mut frame);
+            assert_eq!(String::from_utf8(frame).unwrap(), format!("kept{}", case.wire), "{case}");
+            seen.insert(name_of(&message).to_owned());
+        }
+        assert_eq!(seen, names(DOWNSTREAM), "{subprotocol:?}");
+    }
+}
+
+fn folder(subprotocol: Subprotocol) -> &'static str {
+    match subprotocol {
+        Subprotocol::Json => "json",
+    }
+}
+
+fn decode(subprotocol: Subprotocol, wire: &[u8]) -> Result<Upstream, String> {
+    match subprotocol.encoding() {
+        Encoding::Json => codec::json::decode(wire).map_err(|error| error.to_string()),
+        Encoding::Simple => panic!("no subprotocol has bare payloads"),
+    }
+}
+
+fn encode(subprotocol: Subprotocol, message: &Downstream, out: &mut Vec<u8>) {
+    match subprotocol.encoding() {
+        Encoding::Json => codec::json::encode(message, out),
+        Encoding::Simple => panic!("no subprotocol has bare payloads"),
+    }
+}
+
+fn message_of(case: &Case) -> Downstream {
+    match &case.meaning {
+        Meaning::Message(value) => notation::to_downstream(value),
+        Meaning::Error(_) => panic!("{case}: messages to clients cannot be wrong"),
+    }
+}
+
+/// Fails to compile when there is a new message, so that it gets its pair.
+fn name_of(message: &Downstream) -> &'static str {
+    match message {
+        Downstream::Connected { .. } => DOWNSTREAM[0],
+        Downstream::Disconnected { .. } => DOWNSTREAM[1],
+        Downstream::Ack { .. } => DOWNSTREAM[2],
+        Downstream::Message { .. } => DOWNSTREAM[3],
+        Downstream::Pong => DOWNSTREAM[4],
+    }
+}
+
+fn names<'a>(list: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    list.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,168 @@
+//! The composition root: the only file that knows every implementation. No logic lives here.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::backplane::LocalBus;
+use crate::client::Capacity;
+use crate::config::Config;
+use crate::edge::listener::{self, Bound};
+use crate::edge::operations::{self, Health, Operations, Stage};
+use crate::hub::Switchboard;
+use crate::router;
+use crate::telemetry::metrics::Metrics;
+use crate::worker::{self, Common};
+
+/// A node whose listeners are bound and that serves nobody yet.
+pub struct Broker {
+    config: Config,
+    addresses: Addresses,
+    bound: Vec<Vec<Bound>>,
+    operations: Option<std::net::TcpListener>,
+}
+
+/// Where a node can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// Clients and REST, without TLS.
+    pub http: SocketAddr,
+    /// Clients and REST, with TLS.
+    pub https: Option<SocketAddr>,
+    /// Metrics and health.
+    pub operations: Option<SocketAddr>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Which listener.
+        listener: ListenerKind,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system gives no more threads.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[source] io::Error),
+    /// A fault of ours has ended a worker while the node was serving.
+    #[error("worker {0} has failed, the log says why")]
+    WorkerLost(usize),
+}
+
+/// A node's listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// Clients and REST, without TLS.
+    Http,
+    /// Clients and REST, with TLS.
+    Https,
+    /// Metrics and health.
+    Operations,
+}
+
+impl Broker {
+    /// Binds every listener.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`] names the listener whose address cannot be had.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let workers = config.workers.get();
+        let mut bound: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut spread = |listeners: Vec<Bound>| {
+            for (worker, listener) in bound.iter_mut().zip(listeners) {
+                worker.push(listener);
+            }
+        };
+        let (http, listeners) = listener::bind(config.listen, None, workers)
+            .map_err(|source| bind_error(ListenerKind::Http, config.listen, source))?;
+        spread(listeners);
+        let mut https = None;
+        if let Some(tls) = &config.tls {
+            let (address, listeners) = listener::bind(tls.listen, Some(&tls.identity), workers)
+                .map_err(|source| bind_error(ListenerKind::Https, tls.listen, source))?;
+            spread(listeners);
+            https = Some(address);
+        }
+        let bind_operations = |address| {
+            let listener = std::net::TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            Ok((listener.local_addr()?, listener))
+        };
+        let operations = config.operations_listen.map(|address| {
+            bind_operations(address).map_err(|source| bind_error(ListenerKind::Operations, address, source))
+        });
+        let operations = operations.transpose()?;
+        let addresses =
+            Addresses { http, https, operations: operations.as_ref().map(|(address, _)| *address) };
+        Ok(Self { config, addresses, bound, operations: operations.map(|(_, listener)| listener) })
+    }
+
+    /// Where the node can be reached, with the ports that the system chose.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves until `shutdown` resolves, then drains: clients are told to come back, calls under way are finished, and
+    /// when all have gone, or the grace period is over, it returns.
+    ///
+    /// # Errors
+    /// [`StartError::Worker`] when the system gives no more threads; nobody has been served then.
+    /// [`StartError::WorkerLost`] when a worker has failed; the others have been drained then.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { config, bound, operations, .. } = self;
+        let metrics = Arc::new(Metrics::new(config.settings.hubs.keys().map(|hub| hub.as_str())));
+        let switchboard = Arc::new(Switchboard::new(config.workers.get()));
+        let receiver = router::receiver(config.node_id.clone(), Arc::clone(&switchboard));
+        let (stop, stopping) = watch::channel(false);
+        let (ended, mut has_ended) = mpsc::unbounded_channel();
+        // Nobody changes the settings of a node that runs yet, so the sending half is not kept.
+        let (_, settings) = watch::channel(Arc::new(config.settings));
+        let common = Common {
+            node: config.node_id,
+            switchboard,
+            bus: Arc::new(LocalBus::new(receiver)),
+            origins: config.origins,
+            settings,
+            metrics: Arc::clone(&metrics),
+            capacity: Arc::new(Capacity::new(config.client.max_connections)),
+            client: config.client,
+            rest: config.rest,
+            drain: config.drain,
+            ended,
+            stopping,
+        };
+        let health = Health::default();
+        for (number, bound) in bound.into_iter().enumerate() {
+            worker::spawn(number, common.clone(), bound).map_err(StartError::Worker)?;
+        }
+        // From here on only the workers hold it, so that the channel closes with the last of them.
+        drop(common);
+        health.reached(Stage::Serving);
+        let mut lost = None;
+        let drained = async {
+            tokio::select! {
+                () = shutdown => {}
+                worker = has_ended.recv() => lost = worker,
+            }
+            health.reached(Stage::Draining);
+            stop.send_replace(true);
+            while has_ended.recv().await.is_some() {}
+        };
+        let operations = operations.and_then(|listener| TcpListener::from_std(listener).ok());
+        operations::run(operations, Operations { metrics, health: health.clone() }, drained).await;
+        lost.map_or(Ok(()), |worker| Err(StartError::WorkerLost(worker)))
+    }
+}
+
+fn bind_error(listener: ListenerKind, address: SocketAddr, source: io::Error) -> StartError {
+    StartError::Bind { listener, address, source }
+}

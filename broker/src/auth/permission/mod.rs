@@ -1,0 +1,209 @@
+//! What a connection may do in groups: its roles, and what the application grants and revokes while it runs.
+//!
+//! State and rules of one connection, kept by its session; nothing here knows tokens or REST. Source: `auth.md` 6, 7.
+
+mod rules;
+
+use std::fmt;
+
+use codec::ids::GroupName;
+
+use super::pattern::{Coverage, InvalidPattern};
+use rules::{Access, Rules};
+
+/// Most characters of a dropped role that are shown.
+const SHOWN_CHARS: usize = 100;
+
+/// What a connection may be permitted to do in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Publish to it.
+    SendToGroup,
+    /// Join and leave it.
+    JoinLeaveGroup,
+}
+
+impl Action {
+    const ALL: [Self; 2] = [Self::SendToGroup, Self::JoinLeaveGroup];
+
+    /// The role that permits it in every group; longer roles of the action start with it.
+    fn role(self) -> &'static str {
+        match self {
+            Self::SendToGroup => "webpubsub.sendToGroup",
+            Self::JoinLeaveGroup => "webpubsub.joinLeaveGroup",
+        }
+    }
+}
+
+/// Permissions of one connection. Two words for each action; the heap is used only once a role or a grant names groups.
+#[derive(Debug, Clone, Default)]
+pub struct Permissions {
+    send: Rights,
+    join: Rights,
+}
+
+/// A change was refused, because the connection would have more than 1,000 exceptions for the action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection has more than 1000 permissions for single groups; revoke some first")]
+pub struct TooManyExceptions;
+
+/// A role that is without effect although it looks like one of ours. Shows the start of the role, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedRole {
+    role: String,
+    reason: DropReason,
+}
+
+/// Why a role is without effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DropReason {
+    /// Its pattern cannot be read.
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
+    /// Ten others sort before it.
+    #[error("a connection has at most 10 patterns for each action")]
+    TooManyPatterns,
+}
+
+/// Rights for one action.
+#[derive(Debug, Clone, Default)]
+enum Rights {
+    /// None in any group.
+    #[default]
+    None,
+    /// In every group.
+    Every,
+    /// It depends on the group.
+    Some(Box<Rules>),
+}
+
+impl Permissions {
+    /// What the roles of a token permit. They are applied in the order of their texts; unknown ones have no effect,
+    /// and those that look like ours but cannot be applied are returned for the log.
+    pub fn from_roles(roles: &[String]) -> (Self, Vec<DroppedRole>) {
+        let mut permissions = Self::default();
+        let mut dropped = Vec::new();
+        let mut sorted: Vec<&str> = roles.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        for role in sorted {
+            if let Err(reason) = permissions.apply(role) {
+                dropped.push(DroppedRole { role: role.to_owned(), reason });
+            }
+        }
+        (permissions, dropped)
+    }
+
+    /// Says whether the action is permitted in the group.
+    pub fn allows(&self, action: Action, group: &GroupName) -> bool {
+        match self.rights(action) {
+            Rights::None => false,
+            Rights::Every => true,
+            Rights::Some(rules) => rules.access(group.as_str()) == Access::Allowed,
+        }
+    }
+
+    /// Permits the action in this one group.
+    ///
+    /// # Errors
+    /// When the connection then had more than 1,000 exceptions. Nothing has changed.
+    pub fn grant(&mut self, action: Action, group: &GroupName) -> Result<(), TooManyExceptions> {
+        self.change(action, |rules| rules.set(group, Access::Allowed))
+    }
+
+    /// Denies the action in this one group.
+    ///
+    /// # Errors
+    /// When the connection then had more than 1,000 exceptions. Nothing has changed.
+    pub fn revoke(&mut self, action: Action, group: &GroupName) -> Result<(), TooManyExceptions> {
+        self.change(action, |rules| rules.set(group, Access::Denied))
+    }
+
+    fn apply(&mut self, role: &str) -> Result<(), DropReason> {
+        for action in Action::ALL {
+            let Some(reach) = role.strip_prefix(action.role()) else {
+                continue;
+            };
+            if reach.is_empty() {
+                *self.rights_mut(action) = Rights::Every;
+            } else if let Some(name) = reach.strip_prefix('.') {
+                if let Ok(group) = GroupName::new(name) {
+                    // Names beyond the limit are dropped without a word, as the service does.
+                    let _ = self.grant(action, &group);
+                }
+            } else if let Some(pattern) = reach.strip_prefix("s.") {
+                self.apply_pattern(action, Coverage::parse(pattern)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_pattern(&mut self, action: Action, coverage: Coverage) -> Result<(), DropReason> {
+        match coverage {
+            Coverage::Everything => {
+                *self.rights_mut(action) = Rights::Every;
+                Ok(())
+            }
+            // A name that no group can have matches none.
+            Coverage::Name(name) => GroupName::new(&name).map_or(Ok(()), |group| {
+                self.change(action, |rules| {
+                    rules.add_name(&group);
+                    Ok(())
+                })
+            }),
+            // Whoever may everywhere gains nothing, and revocations only come after all roles.
+            Coverage::Names(_) if matches!(self.rights(action), Rights::Every) => Ok(()),
+            Coverage::Names(pattern) => self.change(action, |rules| rules.add_pattern(pattern)),
+        }
+    }
+
+    /// Changes the rules of an action, and keeps them only if they differ from none and every.
+    fn change<E>(
+        &mut self,
+        action: Action,
+        change: impl FnOnce(&mut Rules) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let rights = self.rights_mut(action);
+        match rights {
+            Rights::Some(rules) => change(rules)?,
+            Rights::None | Rights::Every => {
+                let default = if matches!(rights, Rights::Every) { Access::Allowed } else { Access::Denied };
+                let mut rules = Box::new(Rules::new(default));
+                change(&mut rules)?;
+                *rights = Rights::Some(rules);
+            }
+        }
+        if let Rights::Some(rules) = rights {
+            match rules.plain() {
+                Some(Access::Allowed) => *rights = Rights::Every,
+                Some(Access::Denied) => *rights = Rights::None,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn rights(&self, action: Action) -> &Rights {
+        match action {
+            Action::SendToGroup => &self.send,
+            Action::JoinLeaveGroup => &self.join,
+        }
+    }
+
+    fn rights_mut(&mut self, action: Action) -> &mut Rights {
+        match action {
+            Action::SendToGroup => &mut self.send,
+            Action::JoinLeaveGroup => &mut self.join,
+        }
+    }
+}
+
+impl fmt::Display for DroppedRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.role.chars().take(SHOWN_CHARS).collect();
+        let cut = if shown.len() < self.role.len() { "..." } else { "" };
+        write!(f, "{shown:?}{cut}: {}", self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! One connection and its task: reads what the client sends, lets the session judge it, and does what it says.
+//!
+//! The task is small, because there is one for each connection: it holds a pointer and waits for the socket. What
+//! happens seldom, taking leave and waiting for the other nodes, is boxed.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use codec::ids::{AckId, GroupName};
+use codec::websocket::{Decoder, Frame, FrameError, Item, Opcode};
+use tokio::task::AbortHandle;
+
+use super::closing::{self, Ended};
+use super::connections::{Connections, Permit, protocol_of};
+use super::socket::Socket;
+use crate::hub::{MemberKey, Parcel};
+use crate::model::close::CloseReason;
+use crate::model::command::Target;
+use crate::router::Pending;
+use crate::session::{Deed, Effect, Received, Session};
+
+/// One client.
+pub(super) struct Connection {
+    pub(super) key: MemberKey,
+    pub(super) connections: Rc<Connections>,
+    pub(super) socket: RefCell<Socket>,
+    session: RefCell<Session>,
+    decoder: RefCell<Decoder>,
+    /// Wakes the connection's task.
+    waker: RefCell<Option<Waker>>,
+    /// The task that waits for a blocked socket.
+    unblocking: Cell<Option<AbortHandle>>,
+    /// Set once, when the connection has ended and its task is to take leave.
+    ended: Cell<Option<Box<Ended>>>,
+    /// Second of the worker's clock in which the client was heard last.
+    pub(super) last_seen: Cell<u32>,
+    /// Seconds between pings.
+    pub(super) keep_alive: u8,
+    _permit: Permit,
+}
+
+/// What a connection is made from.
+pub(super) struct Arrival {
+    pub(super) key: MemberKey,
+    pub(super) connections: Rc<Connections>,
+    pub(super) socket: Socket,
+    pub(super) session: Session,
+    pub(super) keep_alive: u8,
+    pub(super) permit: Permit,
+}
+
+/// Why the task stops reading for a moment or for good.
+enum Turn {
+    /// Something has to be waited for.
+    Pause(Box<Pause>),
+    /// The connection has ended.
+    Ended(Box<Ended>),
+}
+
+/// A wait in the middle of what a client sent.
+struct Pause {
+    wait: Wait,
+    /// What the client sent after it.
+    unread: Vec<u8>,
+}
+
+enum Wait {
+    /// Much is queued: others have their turn, and workers that are behind catch up.
+    Breathe,
+    /// The client's request needs the other nodes.
+    Join { ack_id: Option<AckId>, pending: Pending },
+}
+
+impl Connection {
+    pub(super) fn new(arrival: Arrival) -> Self {
+        let Arrival { key, connections, socket, session, keep_alive, permit } = arrival;
+        connections.open.set(connections.open.get() + 1);
+        let now = connections.wheel.borrow().now();
+        Self {
+            key,
+            connections,
+            socket: RefCell::new(socket),
+            session: RefCell::new(session),
+            decoder: RefCell::default(),
+            waker: RefCell::default(),
+            unblocking: Cell::default(),
+            ended: Cell::default(),
+            last_seen: Cell::new(now),
+            keep_alive,
+            _permit: permit,
+        }
+    }
+
+    /// The session. Must not be held over a call that may end the connection.
+    pub(super) fn session(&self) -> RefMut<'_, Session> {
+        self.session.borrow_mut()
+    }
+
+    /// Notes the task that waits for the blocked socket. It ends with the connection, or when another takes its place.
+    pub(super) fn is_unblocked_by(&self, task: AbortHandle) {
+        if let Some(before) = self.unblocking.replace(Some(task)) {
+            before.abort();
+        }
+    }
+
+    /// Lets the task take leave of the client. Nobody else uses the socket from now on.
+    pub(super) fn end(&self, ended: Ended) {
+        if let Some(task) = self.unblocking.take() {
+            task.abort();
+        }
+        self.ended.set(Some(Box::new(ended)));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let mut buffer = self.connections.read_buffer.borrow_mut();
+        let mut total = 0;
+        loop {
+            if let Some(ended) = self.ended.take() {
+                return Poll::Ready(Turn::Ended(ended));
+            }
+            let read = self.socket.borrow_mut().poll_read(cx, &mut buffer);
+            match read {
+                Poll::Ready(Ok(len)) if len > 0 => {
+                    total += len;
+                    self.heard(len);
+                    if let Some(pause) = self.take_in(&mut buffer[..len]) {
+                        return Poll::Ready(Turn::Pause(pause));
+                    }
+                }
+                Poll::Ready(_) => self.connections.end(self.key, CloseReason::ConnectionLost),
+                Poll::Pending => break,
+            }
+            // A client that sends without pause must let the others have their turn.
+            if total >= buffer.len() {
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        self.set_waker(cx);
+        Poll::Pending
+    }
+
+    fn set_waker(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn heard(&self, len: usize) {
+        self.last_seen.set(self.connections.wheel.borrow().now());
+        self.connections.counts.inbound_bytes.add(len as u64);
+    }
+
+    /// Takes in bytes of the client, message by message, as long as nothing has to be waited for.
+    fn take_in(&self, mut input: &mut [u8]) -> Option<Box<Pause>> {
+        let router = &self.connections.router;
+        let wait = loop {
+            if self.is_ended() {
+                break None;
+            }
+            let item = self.decoder.borrow_mut().next(&mut input, self.connections.config.message_bytes);
+            let effect = match item {
+                Ok(Some(item)) => self.on_item(&item),
+                Ok(None) => break None,
+                Err(error) => Effect::Close(self.close_reason(error)),
+            };
+            if let Some(wait) = self.perform(effect) {
+                break Some(wait);
+            }
+            if router.shard().needs_flush() || router.is_congested() {
+                self.connections.flush();
+                break Some(Wait::Breathe);
+            }
+        };
+        self.connections.flush_soon();
+        wait.map(|wait| Box::new(Pause { wait, unread: input.to_vec() }))
+    }
+
+    fn on_item(&self, item: &Item<'_>) -> Effect {
+        let received = match item {
+            Item::Text(text) => Received::Text(text),
+            Item::Binary(bytes) => Received::Binary(bytes),
+            Item::Pong => return Effect::Nothing,
+            Item::Ping(content) => {
+                let pong = Parcel { frame: Frame::new(Opcode::Pong, content), expires_at: None };
+                self.connections.router.shard().push(self.key, Rc::new(pong));
+                return Effect::Nothing;
+            }
+            Item::Close(code, reason) => {
+                let reason = reason.as_ref().to_owned();
+                return Effect::Close(CloseReason::ClientClosed { code: *code, reason });
+            }
+        };
+        let mut session = self.session();
+        self.connections.counts.messages_received(protocol_of(session.encoding())).add(1);
+        session.on_message(received)
+    }
+
+    fn close_reason(&self, error: FrameError) -> CloseReason {
+        match error {
+            FrameError::Invalid => CloseReason::InvalidFrame,
+            FrameError::Utf8 => self.session().on_invalid_text(),
+            FrameError::TooLarge => CloseReason::MessageTooLarge,
+        }
+    }
+
+    fn perform(&self, effect: Effect) -> Option<Wait> {
+        let router = &self.connections.router;
+        match effect {
+            Effect::Nothing => {}
+            Effect::Reply(message) => router.shard().tell(self.key, &message),
+            Effect::Close(reason) => self.connections.end(self.key, reason),
+            Effect::Do(Deed::Join(group), ack_id) => return self.join(group, ack_id),
+            Effect::Do(Deed::Leave(group), ack_id) => {
+                let hub = self.session().hub().clone();
+                router.leave(self.key, &hub, &Target::Group(group));
+                self.done(ack_id, true);
+            }
+            Effect::Do(Deed::Route(command), ack_id) => {
+                let routed = router.submit(*command);
+                self.done(ack_id, routed.is_ok());
+            }
+        }
+        None
+    }
+
+    fn join(&self, group: GroupName, ack_id: Option<AckId>) -> Option<Wait> {
+        let hub = self.session().hub().clone();
+        let pending = self.connections.router.join(self.key, &hub, group);
+        if !pending.is_settled() {
+            return Some(Wait::Join { ack_id, pending });
+        }
+        self.done(ack_id, true);
+        None
+    }
+
+    /// Tells the client what became of its request.
+    fn done(&self, ack_id: Option<AckId>, succeeded: bool) {
+        let effect = self.session().done(ack_id, succeeded);
+        match effect {
+            Effect::Reply(message) => self.connections.router.shard().tell(self.key, &message),
+            Effect::Close(reason) => self.connections.end(self.key, reason),
+            Effect::Nothing | Effect::Do(..) => {}
+        }
+    }
+
+    /// Waits, answers, and goes on with what the client sent meanwhile.
+    async fn pause(&self, mut pause: Box<Pause>) {
+        loop {
+            let Pause { wait, mut unread } = *pause;
+            let router = &self.connections.router;
+            match wait {
+                Wait::Breathe => {
+                    tokio::task::yield_now().await;
+                    router.room().await;
+                }
+                Wait::Join { ack_id, pending } => {
+                    let settled = router.settle(pending).await;
+                    self.done(ack_id, settled.is_ok());
+                }
+            }
+            match self.take_in(&mut unread) {
+                Some(next) => pause = next,
+                None => return,
+            }
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        let ended = self.ended.take();
+        let is_ended = ended.is_some();
+        self.ended.set(ended);
+        is_ended
+    }
+}
+
+/// Starts the task of a connection. `first` are bytes that came with the handshake.
+pub(super) fn start(connection: Rc<Connection>, mut first: Vec<u8>) {
+    match connection.take_in(&mut first) {
+        None => drop(tokio::task::spawn_local(run(connection))),
+        Some(pause) => drop(tokio::task::spawn_local(async move {
+            connection.pause(pause).await;
+            run(connection).await;
+        })),
+    }
+}
+
+async fn run(connection: Rc<Connection>) {
+    loop {
+        match poll_fn(|cx| connection.poll_turn(cx)).await {
+            Turn::Pause(pause) => Box::pin(connection.pause(pause)).await,
+            Turn::Ended(ended) => {
+                let leave = closing::take_leave(&connection.connections, &connection.socket, *ended);
+                return Box::pin(leave).await;
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.connections.open.set(self.connections.open.get() - 1);
+        self.connections.one_closed.notify_one();
+    }
+}

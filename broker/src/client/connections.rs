@@ -1,0 +1,226 @@
+//! The connections that a worker holds, and everything that happens to them from outside their own task.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use slotmap::SecondaryMap;
+use tokio::sync::Notify;
+
+use codec::message::Downstream;
+use codec::subprotocol::Encoding;
+use codec::websocket::{Frame, Opcode};
+
+use super::ClientConfig;
+use super::closing::Ended;
+use super::connection::Connection;
+use super::keep_alive::{self, Due, Wheel};
+use crate::hub::{MemberKey, Parcel};
+use crate::model::close::CloseReason;
+use crate::model::survey::{Answer, PermissionAnswer, Question, Survey};
+use crate::router::Router;
+use crate::session::Session;
+use crate::telemetry::metrics::{Initiator, Metrics, Protocol, WorkerMetrics};
+
+/// Bytes that one read may bring. All connections of a worker read into the same buffer.
+const READ_BUFFER: usize = 64 * 1024;
+/// Connections that are closed before other tasks have their turn.
+const CLOSE_SLICE: usize = 1024;
+/// How long a wave of closed connections is given before the next.
+const WAVE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many connections the node may still take.
+#[derive(Debug)]
+pub struct Capacity {
+    free: AtomicUsize,
+}
+
+/// One connection's share of the [`Capacity`]; dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Permit(Arc<Capacity>);
+
+impl Capacity {
+    /// Room for this many.
+    pub fn new(connections: usize) -> Self {
+        Self { free: AtomicUsize::new(connections) }
+    }
+
+    pub(super) fn take(self: &Arc<Self>) -> Option<Permit> {
+        let less = |free: usize| free.checked_sub(1);
+        self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
+        Some(Permit(Arc::clone(self)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// See the module.
+pub struct Connections {
+    pub(super) router: Router,
+    pub(super) config: ClientConfig,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) counts: WorkerMetrics,
+    pub(super) table: RefCell<SecondaryMap<MemberKey, Rc<Connection>>>,
+    pub(super) read_buffer: RefCell<Box<[u8]>>,
+    pub(super) wheel: RefCell<Wheel>,
+    /// Empty room for the list of members to flush.
+    pub(super) spare_dirty: Cell<Vec<MemberKey>>,
+    /// Somebody queued something; the flush runs after the tasks that are ready now.
+    pub(super) flush_wanted: Notify,
+    /// Sockets whose task has not ended.
+    pub(super) open: Cell<usize>,
+    pub(super) one_closed: Notify,
+}
+
+impl Connections {
+    /// An empty table for a worker.
+    pub fn new(router: Router, config: ClientConfig, metrics: Arc<Metrics>) -> Self {
+        Self {
+            router,
+            config,
+            counts: metrics.worker(),
+            metrics,
+            table: RefCell::default(),
+            read_buffer: RefCell::new(vec![0; READ_BUFFER].into_boxed_slice()),
+            wheel: RefCell::default(),
+            spare_dirty: Cell::default(),
+            flush_wanted: Notify::new(),
+            open: Cell::new(0),
+            one_closed: Notify::new(),
+        }
+    }
+
+    /// Takes in a connection that is attached to the hub, and looks after it from now on.
+    pub(super) fn insert(&self, connection: &Rc<Connection>) {
+        let session = connection.session();
+        self.metrics.hub(session.hub().as_str()).opened(protocol_of(session.encoding()));
+        drop(session);
+        self.table.borrow_mut().insert(connection.key, Rc::clone(connection));
+        let mut wheel = self.wheel.borrow_mut();
+        let first_ping = wheel.now() + u32::from(connection.keep_alive);
+        wheel.add(connection.key, first_ping);
+    }
+
+    /// Ends a connection: from now on nobody reaches it, and its task takes leave of the client. Nothing happens if it
+    /// has ended already.
+    pub(super) fn end(&self, key: MemberKey, reason: CloseReason) {
+        let Some(connection) = self.table.borrow_mut().remove(key) else {
+            return;
+        };
+        if let Some(message) = reason.farewell() {
+            self.router.shard().tell(key, &Downstream::Disconnected { message });
+        }
+        let outbox = self.router.detach(key).unwrap_or_default();
+        self.report_end(&connection.session(), &reason);
+        connection.end(Ended { reason, outbox });
+    }
+
+    fn report_end(&self, session: &Session, reason: &CloseReason) {
+        let (hub, connection) = (session.hub(), session.connection_id());
+        self.metrics.hub(hub.as_str()).closed(protocol_of(session.encoding()));
+        self.metrics.close(reason.category(), initiator(reason));
+        tracing::info!(%hub, %connection, category = reason.category(), "connection ended");
+    }
+
+    /// Answers what another thread, or a REST operation of this one, asks about connections and their sessions.
+    pub(super) async fn answer_for_sessions(&self, survey: &Survey) -> Answer {
+        match &survey.question {
+            Question::Close { target, excluded, reason } => {
+                let keys = self.router.shard().select(&survey.hub, target, excluded, None);
+                for slice in keys.chunks(CLOSE_SLICE) {
+                    for &key in slice {
+                        self.end(key, CloseReason::ClosedByApplication(reason.clone()));
+                    }
+                    tokio::task::yield_now().await;
+                }
+                Answer::Count(keys.len() as u64)
+            }
+            Question::Permission { connection, action, group, wish } => {
+                let key = self.router.shard().find(&survey.hub, connection);
+                let table = self.table.borrow();
+                let found = key.and_then(|key| table.get(key));
+                Answer::Permission(found.map_or(PermissionAnswer::NoConnection, |found| {
+                    found.session().on_permission(*action, group, *wish)
+                }))
+            }
+            Question::Count(_)
+            | Question::Members { .. }
+            | Question::Join { .. }
+            | Question::Leave { .. } => Answer::Count(0),
+        }
+    }
+
+    /// One second has passed: pings those whose time has come and ends those that have been silent for too long.
+    pub fn tick(&self) {
+        let due = self.wheel.borrow_mut().turn();
+        let ping = Rc::new(Parcel { frame: Frame::new(Opcode::Ping, &[]), expires_at: None });
+        for key in due {
+            let Some(connection) = self.table.borrow().get(key).cloned() else {
+                continue;
+            };
+            let now = self.wheel.borrow().now();
+            match keep_alive::due(now, connection.last_seen.get(), u32::from(connection.keep_alive)) {
+                Due::Timeout => self.end(key, CloseReason::PingTimeout),
+                Due::Later { next } => self.wheel.borrow_mut().add(key, next),
+                Due::Ping { next } => {
+                    self.router.shard().push(key, Rc::clone(&ping));
+                    self.wheel.borrow_mut().add(key, next);
+                }
+            }
+        }
+        let deliveries = self.router.shard().take_deliveries();
+        for (encoding, count) in [Encoding::Simple, Encoding::Json].into_iter().zip(deliveries) {
+            self.counts.deliveries(protocol_of(encoding)).add(count);
+        }
+        self.counts.flush();
+        self.flush_soon();
+    }
+
+    /// Tells every client to come back later, at least `wave` of them at a time and so many that all are told within
+    /// half of `grace`, and resolves when all sockets are closed.
+    pub async fn drain(&self, wave: usize, grace: Duration) {
+        let waves = (grace / 2).as_millis() / WAVE_PAUSE.as_millis();
+        let in_time = self.table.borrow().len() / usize::try_from(waves).unwrap_or(usize::MAX).max(1);
+        let wave = wave.max(in_time + 1);
+        while self.open.get() > 0 {
+            let keys: Vec<MemberKey> = self.table.borrow().keys().take(wave).collect();
+            for key in keys {
+                self.end(key, CloseReason::NodeStopping);
+            }
+            let _ = tokio::time::timeout(WAVE_PAUSE, self.all_closed()).await;
+        }
+    }
+
+    async fn all_closed(&self) {
+        while self.open.get() > 0 {
+            self.one_closed.notified().await;
+        }
+    }
+
+    /// Lets go of the connections that are left, so that their sockets are closed.
+    pub fn abandon(&self) {
+        self.table.borrow_mut().clear();
+    }
+}
+
+/// How metrics name a connection's protocol.
+pub(super) fn protocol_of(encoding: Encoding) -> Protocol {
+    match encoding {
+        Encoding::Simple => Protocol::Simple,
+        Encoding::Json => Protocol::Json,
+    }
+}
+
+fn initiator(reason: &CloseReason) -> Initiator {
+    match reason {
+        CloseReason::ClientClosed { .. } | CloseReason::ConnectionLost => Initiator::Client,
+        CloseReason::ClosedByApplication(_) => Initiator::Application,
+        _ => Initiator::Broker,
+    }
+}

@@ -1,0 +1,57 @@
+//! What other threads have for this worker: messages for its members, questions about them.
+
+use std::rc::Rc;
+
+use tokio::sync::oneshot;
+
+use super::connections::Connections;
+use crate::hub::{Inbox, Letter};
+use crate::model::survey::{Answer, Survey};
+
+/// Weight of letters that are dealt with before other tasks have their turn.
+const SLICE: usize = 4 << 20;
+
+impl Connections {
+    /// Does what the inbox brings, for ever, in its order. Others have their turn after each slice of the work.
+    pub async fn keep_reading(self: Rc<Self>, inbox: &Inbox) {
+        let mut letters = Vec::new();
+        loop {
+            letters = inbox.take(letters).await;
+            let mut weight = 0;
+            for letter in letters.drain(..) {
+                let letter_weight = letter.weight();
+                match letter {
+                    Letter::Deliver(outgoing) => self.router.shard().deliver(&outgoing),
+                    Letter::Ask(survey, reply) => self.reply(&survey, reply).await,
+                }
+                inbox.done(letter_weight);
+                weight += letter_weight;
+                if self.router.shard().needs_flush() || weight >= SLICE {
+                    weight = 0;
+                    self.flush();
+                    tokio::task::yield_now().await;
+                }
+            }
+            self.flush_soon();
+        }
+    }
+
+    /// Answers a survey. What it changes is changed before the next letter is read; only the answer may have to wait.
+    async fn reply(self: &Rc<Self>, survey: &Survey, reply: oneshot::Sender<Answer>) {
+        let Some((answer, pending)) = self.router.answer(survey).await else {
+            // Whoever asked may have gone, which is no reason to stop.
+            let _ = reply.send(self.answer_for_sessions(survey).await);
+            return;
+        };
+        if pending.is_settled() {
+            let _ = reply.send(answer);
+            return;
+        }
+        let connections = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            if connections.router.settle(pending).await.is_ok() {
+                let _ = reply.send(answer);
+            }
+        });
+    }
+}

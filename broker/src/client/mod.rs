@@ -1,0 +1,42 @@
+//! The clients' side: who is admitted, what their sockets bring and take, how they end. The only room that does
+//! WebSocket I/O.
+
+mod admission;
+mod closing;
+mod connection;
+mod connections;
+mod flush;
+mod handshake;
+mod keep_alive;
+mod letters;
+mod socket;
+
+use std::time::Duration;
+
+pub use connections::{Capacity, Connections};
+pub use handshake::Handshake;
+pub use socket::Socket;
+
+use crate::hub::OutboxLimits;
+
+/// What clients are granted. Sizes are in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientConfig {
+    /// Most connections of the node; further ones are answered 429.
+    pub max_connections: usize,
+    /// Longest time from a socket's first byte until its first request is whole.
+    pub handshake_timeout: Duration,
+    /// Longest message, fragments added up.
+    pub message_bytes: usize,
+    /// Most messages that may wait for a socket.
+    pub outbox_messages: usize,
+    /// Most bytes that may wait for a socket.
+    pub outbox_bytes: usize,
+}
+
+impl ClientConfig {
+    /// The limits of a connection's queue.
+    pub fn outbox_limits(&self) -> OutboxLimits {
+        OutboxLimits { messages: self.outbox_messages, bytes: self.outbox_bytes }
+    }
+}

@@ -1,0 +1,332 @@
+//! From texts to a [`Config`]: every value is understood, every fault is found, in one go.
+//!
+//! The one file read here is the one with the settings of hubs, so that its faults are told with the others. Nothing
+//! is made or opened: what the node keeps on disk is brought by the program, as [`Kept`].
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use codec::ids::{HubName, NodeId};
+use tracing::level_filters::LevelFilter;
+
+use super::entry::{self, Entry, PUBLIC_DEVELOPMENT_KEY};
+use super::fault::{Fault, Faults, Place};
+use super::parse::{self, Parsed};
+use super::raw::Raw;
+use super::{Config, DrainConfig, MAX_WORKERS, TlsListener};
+use crate::auth::audience::{AudienceCheck, Endpoint, Origins};
+use crate::auth::key::{AccessKey, Keys};
+use crate::auth::token::EntraTokens;
+use crate::client::ClientConfig;
+use crate::edge::tls::Identity;
+use crate::rest::{CorsOrigins, RestConfig};
+use crate::settings::yaml;
+use crate::settings::{self, HubSettings, Settings};
+use crate::telemetry::logging::{LogConfig, LogFormat};
+
+/// Longest message of a client, after reassembly.
+const MESSAGE_BYTES: usize = 1024 * 1024;
+/// Most messages that wait for one socket.
+const OUTBOX_MESSAGES: usize = 1000;
+/// Most bytes that wait for one socket.
+const OUTBOX_BYTES: usize = 16 * 1024 * 1024;
+/// Connections of a worker that leave in one tenth of a second: 100,000 on two workers are gone in 20 seconds.
+const DRAIN_WAVE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(249);
+
+const GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+const HANDSHAKE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
+const CONNECTIONS: RangeInclusive<usize> = 1..=10_000_000;
+const AUDIENCE_CHECKS: [(&str, AudienceCheck); 2] =
+    [("strict", AudienceCheck::Strict), ("path-only", AudienceCheck::PathOnly)];
+const LOG_LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+
+/// A configuration without a fault, before anything on disk was made or opened.
+#[derive(Debug)]
+pub struct Checked {
+    /// How the log is written.
+    pub log: LogConfig,
+    /// Where the node keeps what it must remember.
+    pub data_dir: PathBuf,
+    /// Where to listen with TLS, if anywhere.
+    pub tls_listen: Option<SocketAddr>,
+    /// URLs by which callers know this node.
+    pub public_endpoints: Vec<Endpoint>,
+    /// The primary access key.
+    pub access_key: AccessKey,
+    /// What is allowed but unwise, in whole sentences.
+    pub warnings: Vec<String>,
+    node: Node,
+}
+
+/// What the program found or made in the data directory.
+#[derive(Debug)]
+pub struct Kept {
+    /// Signs what the node gives out itself.
+    pub internal_key: AccessKey,
+    /// What it shows on its TLS listener. Without one it does not listen with TLS.
+    pub identity: Option<Identity>,
+}
+
+/// Parts of a [`Config`] that need nothing else.
+#[derive(Debug)]
+struct Node {
+    node_id: NodeId,
+    workers: NonZeroUsize,
+    listen: SocketAddr,
+    operations_listen: Option<SocketAddr>,
+    origins: Origins,
+    secondary_key: Option<AccessKey>,
+    hubs: BTreeMap<HubName, HubSettings>,
+    client: ClientConfig,
+    rest: RestConfig,
+    drain: DrainConfig,
+}
+
+impl Checked {
+    /// Joins what was written with what is kept on disk.
+    pub fn into_config(self, kept: Kept) -> Config {
+        let node = self.node;
+        let keys =
+            Keys { primary: self.access_key, secondary: node.secondary_key, internal: kept.internal_key };
+        let tls = self.tls_listen.zip(kept.identity);
+        Config {
+            node_id: node.node_id,
+            workers: node.workers,
+            listen: node.listen,
+            tls: tls.map(|(listen, identity)| TlsListener { listen, identity }),
+            operations_listen: node.operations_listen,
+            origins: node.origins,
+            settings: Settings { keys, hubs: node.hubs },
+            client: node.client,
+            rest: node.rest,
+            drain: node.drain,
+        }
+    }
+}
+
+/// Understands a configuration whose defaults are filled in.
+///
+/// # Errors
+/// Every fault of the configuration and of the hub settings that it names.
+pub fn check(raw: &Raw) -> Result<Checked, Faults> {
+    let mut checker = Checker { raw, faults: raw.faults.clone() };
+    let checked = checker.everything();
+    match checked {
+        Some(checked) if checker.faults.is_empty() => Ok(checked),
+        _ => Err(Faults(checker.faults)),
+    }
+}
+
+struct Checker<'a> {
+    raw: &'a Raw,
+    faults: Vec<Fault>,
+}
+
+impl Checker<'_> {
+    /// Every entry is looked at before the first `?`, so that none hides the fault of another.
+    fn everything(&mut self) -> Option<Checked> {
+        let listen = self.one(&entry::LISTEN, parse::address);
+        let tls_listen = self.one(&entry::TLS_LISTEN, parse::address_or_off);
+        let operations_listen = self.one(&entry::OPERATIONS_LISTEN, parse::address_or_off);
+        self.distinct([
+            (&entry::LISTEN, listen),
+            (&entry::TLS_LISTEN, tls_listen.flatten()),
+            (&entry::OPERATIONS_LISTEN, operations_listen.flatten()),
+        ]);
+        let public_endpoints = self.many(&entry::PUBLIC_ENDPOINTS, parse::endpoint);
+        let trusted_proxies = self.many(&entry::TRUSTED_PROXIES, parse::network);
+        let access_key = self.one(&entry::ACCESS_KEY, key);
+        let secondary_key = self.maybe(&entry::SECONDARY_KEY, key);
+        let audience_check = self.one(&entry::AUDIENCE_CHECK, |text| parse::word(text, &AUDIENCE_CHECKS));
+        let data_dir = self.data_dir();
+        let hubs = self.hubs();
+        let workers = self.one(&entry::WORKERS, |text| parse::count(text, 1..=MAX_WORKERS));
+        let node_id = self.one(&entry::NODE_ID, node_id);
+        let grace = self.one(&entry::DRAIN_GRACE, |text| parse::duration(text, GRACE));
+        let (client, rest, log) = (self.client(), self.rest(), self.log());
+
+        let (access_key, public_endpoints, rest) = (access_key?, public_endpoints?, rest?);
+        let listeners = [listen, tls_listen.flatten()];
+        Some(Checked {
+            log: log?,
+            data_dir: data_dir?,
+            tls_listen: tls_listen?,
+            warnings: warnings(&listeners, &access_key, rest.entra_tokens),
+            access_key,
+            node: Node {
+                node_id: node_id?,
+                workers: NonZeroUsize::new(workers?)?,
+                listen: listen?,
+                operations_listen: operations_listen?,
+                origins: Origins {
+                    public_endpoints: public_endpoints.clone(),
+                    trusted_proxies: trusted_proxies?,
+                    check: audience_check?,
+                },
+                secondary_key: secondary_key?,
+                hubs: hubs?,
+                client: client?,
+                rest,
+                drain: DrainConfig { grace: grace?, wave: DRAIN_WAVE },
+            },
+            public_endpoints,
+        })
+    }
+
+    fn client(&mut self) -> Option<ClientConfig> {
+        let max_connections = self.one(&entry::MAX_CONNECTIONS, |text| parse::count(text, CONNECTIONS));
+        let handshake_timeout = self.one(&entry::HANDSHAKE_TIMEOUT, |text| parse::duration(text, HANDSHAKE));
+        Some(ClientConfig {
+            max_connections: max_connections?,
+            handshake_timeout: handshake_timeout?,
+            message_bytes: MESSAGE_BYTES,
+            outbox_messages: OUTBOX_MESSAGES,
+            outbox_bytes: OUTBOX_BYTES,
+        })
+    }
+
+    fn rest(&mut self) -> Option<RestConfig> {
+        let legacy_slash_escape = self.one(&entry::LEGACY_SLASH_ESCAPE, parse::switch);
+        let unvalidated = self.one(&entry::ALLOW_UNVALIDATED_ENTRA_TOKENS, parse::switch);
+        let origins = self.many(&entry::CORS_ORIGINS, |text| match text {
+            "*" => Ok(None),
+            _ => parse::web_origin(text).map(Some),
+        });
+        let listed: Option<Vec<String>> = origins?.into_iter().collect();
+        Some(RestConfig {
+            legacy_slash_escape: legacy_slash_escape?,
+            cors_origins: listed.map_or(CorsOrigins::Any, CorsOrigins::List),
+            entra_tokens: match unvalidated? {
+                true => EntraTokens::Unvalidated,
+                false => EntraTokens::Refused,
+            },
+        })
+    }
+
+    fn log(&mut self) -> Option<LogConfig> {
+        let level = self.one(&entry::LOG_LEVEL, |text| parse::word(text, &LOG_LEVELS));
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let format = self.one(&entry::LOG_FORMAT, |text| parse::word(text, &formats));
+        Some(LogConfig { level: level?, format: format? })
+    }
+
+    fn data_dir(&mut self) -> Option<PathBuf> {
+        let dir = self.maybe(&entry::DATA_DIR, path)?;
+        if dir.is_none() {
+            let reason =
+                "neither HOME nor XDG_DATA_HOME is set, so say where to keep the node's data".to_owned();
+            self.faults.push(Fault { place: Place::Flag(&entry::DATA_DIR), reason });
+        }
+        dir
+    }
+
+    fn hubs(&mut self) -> Option<BTreeMap<HubName, HubSettings>> {
+        let Some(file) = self.maybe(&entry::HUBS, path)? else {
+            return Some(BTreeMap::new());
+        };
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                let reason = format!("cannot read the hub settings in {}: {error}", file.display());
+                return self.refuse(&entry::HUBS, reason);
+            }
+        };
+        let settings = settings::file::parse(&text);
+        settings.map_err(|faults| self.refuse_lines(&file, faults)).ok()
+    }
+
+    fn one<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        self.maybe(entry, parse)?
+    }
+
+    /// The outer option is empty at a fault, the inner one where nobody wrote anything.
+    fn maybe<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<Option<T>> {
+        Some(self.many(entry, parse)?.pop())
+    }
+
+    fn many<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<Vec<T>> {
+        let texts = self.raw.get(entry).map_or(&[][..], |given| &given.texts);
+        match texts.iter().map(|text| parse(text)).collect() {
+            Ok(values) => Some(values),
+            Err(reason) => self.refuse(entry, reason),
+        }
+    }
+
+    fn refuse<T>(&mut self, entry: &'static Entry, reason: String) -> Option<T> {
+        let place = self.raw.get(entry).map_or(Place::Default(entry), |given| given.place.clone());
+        let reason = match place {
+            Place::File { .. } => format!("{}: {reason}", entry.key),
+            _ => reason,
+        };
+        self.faults.push(Fault { place, reason });
+        None
+    }
+
+    fn refuse_lines(&mut self, path: &Path, faults: Vec<yaml::Fault>) {
+        let place = |line| Place::File { path: path.to_owned(), line };
+        self.faults
+            .extend(faults.into_iter().map(|fault| Fault { place: place(fault.line), reason: fault.reason }));
+    }
+
+    /// Two listeners on one address would fail later, and less plainly.
+    fn distinct(&mut self, listeners: [(&'static Entry, Option<SocketAddr>); 3]) {
+        for (index, (entry, address)) in listeners.iter().enumerate() {
+            let Some(address) = address.filter(|address| address.port() != 0) else {
+                continue;
+            };
+            if let Some((other, _)) = listeners[..index].iter().find(|(_, taken)| *taken == Some(address)) {
+                let reason =
+                    format!("{address} is the address of --{} already; choose another port", other.flag);
+                self.refuse::<()>(entry, reason);
+            }
+        }
+    }
+}
+
+fn key(text: &str) -> Parsed<AccessKey> {
+    AccessKey::new(text).map_err(|invalid| invalid.to_string())
+}
+
+fn node_id(text: &str) -> Parsed<NodeId> {
+    NodeId::new(text).map_err(|invalid| invalid.to_string())
+}
+
+fn path(text: &str) -> Parsed<PathBuf> {
+    if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn warnings(
+    listeners: &[Option<SocketAddr>],
+    access_key: &AccessKey,
+    entra_tokens: EntraTokens,
+) -> Vec<String> {
+    let Some(open) = listeners.iter().flatten().find(|address| !address.ip().is_loopback()) else {
+        return Vec::new();
+    };
+    let mut warnings = Vec::new();
+    if access_key.expose() == PUBLIC_DEVELOPMENT_KEY {
+        warnings.push(format!(
+            "The node listens on {open} with the public development key: whoever can reach it can do everything. \
+             Set --access-key to a secret of your own."
+        ));
+    }
+    if entra_tokens == EntraTokens::Unvalidated {
+        warnings.push(format!(
+            "The node listens on {open} and believes Entra ID tokens unseen: whoever can reach it can do everything. \
+             Leave --allow-unvalidated-entra-tokens to development on one machine."
+        ));
+    }
+    warnings
+}

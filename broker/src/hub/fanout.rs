@@ -1,0 +1,157 @@
+//! One message to all members of a target, encoded once for each encoding that any of them needs.
+
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use slotmap::SlotMap;
+use tokio::time::Instant;
+
+use codec::filter::{Filter, Subject};
+use codec::ids::{ConnectionId, HubName};
+use codec::message::{Downstream, Origin};
+use codec::subprotocol::Encoding;
+use codec::websocket::Frame;
+
+use super::member::{Member, MemberKey};
+use super::outbox::Parcel;
+use super::roster::{Directory, Roster, RosterKey};
+use super::shard::Shard;
+use crate::model::command::{Command, Target};
+
+/// A message on its way to the members of this node. The first member that needs an encoding makes it, the rest share
+/// the bytes, whichever worker they are on.
+#[derive(Debug)]
+pub struct Outgoing {
+    command: Arc<Command>,
+    message: Downstream,
+    frames: [OnceLock<Option<Frame>>; Encoding::COUNT],
+    expires_at: Option<Instant>,
+}
+
+impl Outgoing {
+    /// The message of a command that was accepted at `now`.
+    pub fn new(command: Arc<Command>, now: Instant) -> Self {
+        let origin = match &command.target {
+            Target::Group(group) => {
+                Origin::Group { group: group.clone(), from_user_id: command.from_user_id.clone() }
+            }
+            Target::Hub | Target::User(_) | Target::Connection(_) => Origin::Server,
+        };
+        let message = Downstream::Message { origin, content: command.content.clone() };
+        let expires_at = command.time_to_live.map(|time_to_live| now + time_to_live);
+        Self { command, message, frames: Default::default(), expires_at }
+    }
+
+    /// What was asked for.
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+
+    fn frame(&self, encoding: Encoding) -> Option<&Frame> {
+        self.frames[encoding.index()].get_or_init(|| codec::encode(encoding, &self.message)).as_ref()
+    }
+}
+
+/// The frames of one fan-out on one worker, shared without atomic counting.
+struct Parcels<'a> {
+    outgoing: &'a Outgoing,
+    made: [Option<Rc<Parcel>>; Encoding::COUNT],
+}
+
+impl Parcels<'_> {
+    fn get(&mut self, encoding: Encoding) -> Option<Rc<Parcel>> {
+        let place = &mut self.made[encoding.index()];
+        if let Some(parcel) = place {
+            return Some(Rc::clone(parcel));
+        }
+        let frame = self.outgoing.frame(encoding)?.clone();
+        Some(Rc::clone(place.insert(Rc::new(Parcel { frame, expires_at: self.outgoing.expires_at }))))
+    }
+}
+
+impl Shard {
+    /// Queues a message for every member of its target.
+    pub fn deliver(&mut self, outgoing: &Outgoing) {
+        let Command { hub, target, excluded, filter, .. } = outgoing.command();
+        let (selected, keys);
+        let receivers = if excluded.is_empty() && filter.is_none() {
+            keys = self.keys_of(hub, target);
+            keys.in_rosters(&self.rosters)
+        } else {
+            selected = self.select(hub, target, excluded, filter.as_ref());
+            &selected
+        };
+        let mut parcels = Parcels { outgoing, made: Default::default() };
+        for &key in receivers {
+            if let Some(member) = self.members.get_mut(key)
+                && let Some(parcel) = parcels.get(member.encoding())
+            {
+                self.queue.deliveries[member.encoding().index()] += 1;
+                self.queue.push(key, member, parcel);
+            }
+        }
+    }
+
+    /// The members of a target that are not excluded and match the filter, as they are now.
+    pub fn select(
+        &self,
+        hub: &HubName,
+        target: &Target,
+        excluded: &[ConnectionId],
+        filter: Option<&Filter>,
+    ) -> Vec<MemberKey> {
+        let Some(directory) = self.hubs.get(hub) else {
+            return Vec::new();
+        };
+        let mut excluded: Vec<MemberKey> =
+            excluded.iter().filter_map(|id| directory.connections.get(id).copied()).collect();
+        excluded.sort_unstable();
+        let is_wanted = |key: &MemberKey| {
+            excluded.binary_search(key).is_err()
+                && filter.is_none_or(|filter| {
+                    self.members.get(*key).is_some_and(|member| matches(filter, member, directory))
+                })
+        };
+        let keys = self.keys_of(hub, target);
+        keys.in_rosters(&self.rosters).iter().copied().filter(is_wanted).collect()
+    }
+
+    pub(super) fn keys_of(&self, hub: &HubName, target: &Target) -> Keys {
+        let Some(directory) = self.hubs.get(hub) else {
+            return Keys::None;
+        };
+        if let Target::Connection(id) = target {
+            return directory.connections.get(id).map_or(Keys::None, |&key| Keys::One([key]));
+        }
+        directory.roster(target).map_or(Keys::None, Keys::Roster)
+    }
+}
+
+/// The members of a target, found but not yet looked at.
+pub(super) enum Keys {
+    None,
+    One([MemberKey; 1]),
+    Roster(RosterKey),
+}
+
+impl Keys {
+    pub(super) fn in_rosters<'a>(&'a self, rosters: &'a SlotMap<RosterKey, Roster>) -> &'a [MemberKey] {
+        match self {
+            Self::None => &[],
+            Self::One(key) => key,
+            Self::Roster(roster) => &rosters[*roster].members,
+        }
+    }
+}
+
+/// Evaluates a filter on a member as it is now.
+fn matches(filter: &Filter, member: &Member, directory: &Directory) -> bool {
+    let in_group = |name: &str| directory.groups.get(name).is_some_and(|&roster| member.is_in(roster));
+    filter.matches(&Subject {
+        connection_id: member.connection_id.as_str(),
+        user_id: member.user_id.as_ref().map(|user| user.as_str()),
+        protocol: member.subprotocol.map(|subprotocol| subprotocol.name()),
+        group_count: member.group_count(),
+        in_group: &in_group,
+    })
+}

@@ -1,0 +1,92 @@
+//! This node's members: who is connected to which hub, in which groups, and how a message reaches them all.
+//!
+//! Each worker owns a [`Shard`] and touches it without locks. What workers share is the [`Switchboard`]: an index of
+//! which of them have members of a target, and an inbox for each. No socket, no other node and no session is known
+//! here; the router is the caller.
+
+mod answer;
+mod fanout;
+mod inbox;
+mod index;
+mod member;
+mod outbox;
+mod roster;
+mod shard;
+
+use std::sync::Arc;
+
+use codec::ids::HubName;
+use tokio::sync::oneshot;
+
+pub use fanout::Outgoing;
+pub use inbox::{Inbox, Letter};
+pub use index::{Index, Watch, WatchFailed, Watching, Workers};
+pub use member::{MemberKey, NewMember};
+pub use outbox::{Outbox, OutboxLimits, Parcel};
+pub use shard::{Flushed, Joined, Shard};
+
+use crate::model::command::Target;
+use crate::model::survey::{Answer, Survey};
+
+/// Most workers of a node: one bit of a word for each.
+pub const MAX_WORKERS: usize = 64;
+
+/// What the workers of a node share.
+#[derive(Debug)]
+pub struct Switchboard {
+    /// Which workers have members of what.
+    pub index: Index,
+    inboxes: Vec<Inbox>,
+}
+
+impl Switchboard {
+    /// For this many workers, from 1 to [`MAX_WORKERS`].
+    pub fn new(workers: usize) -> Self {
+        Self { index: Index::default(), inboxes: (0..workers).map(|_| Inbox::default()).collect() }
+    }
+
+    /// The inbox of a worker.
+    pub fn inbox(&self, worker: usize) -> &Inbox {
+        &self.inboxes[worker]
+    }
+
+    /// Which workers may have a connection of the target.
+    pub fn workers_of(&self, hub: &HubName, target: &Target) -> Workers {
+        match target {
+            // Connections are not indexed: the id itself names the worker.
+            Target::Connection(id) => match id.worker() {
+                Some(worker) if usize::from(worker) < self.inboxes.len() => {
+                    Workers::only(usize::from(worker))
+                }
+                _ => Workers::default(),
+            },
+            _ => self.index.workers_of(hub, target),
+        }
+    }
+
+    /// Hands a message to every worker that has a connection of its target. Messages reach a worker in the order of
+    /// these calls.
+    pub fn deliver(&self, outgoing: &Arc<Outgoing>) {
+        let command = outgoing.command();
+        for worker in self.workers_of(&command.hub, &command.target) {
+            self.inboxes[worker].post(Letter::Deliver(Arc::clone(outgoing)));
+        }
+    }
+
+    /// Waits until no worker's inbox is full.
+    pub async fn room(&self) {
+        for inbox in &self.inboxes {
+            inbox.room().await;
+        }
+    }
+
+    /// Puts a survey to every worker that may know, and gives what will receive their answers.
+    pub fn ask(&self, survey: &Arc<Survey>, workers: Workers) -> Vec<oneshot::Receiver<Answer>> {
+        let ask = |worker: usize| {
+            let (sender, receiver) = oneshot::channel();
+            self.inboxes[worker].post(Letter::Ask(Arc::clone(survey), sender));
+            receiver
+        };
+        workers.into_iter().map(ask).collect()
+    }
+}

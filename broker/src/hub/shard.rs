@@ -1,0 +1,264 @@
+//! A worker's part of every hub. Only its worker touches it, so nothing here is locked.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hashbrown::HashMap;
+use slotmap::SlotMap;
+use tokio::time::Instant;
+
+use codec::ids::{ConnectionId, HubName};
+use codec::message::Downstream;
+use codec::subprotocol::Encoding;
+
+use super::member::{Member, MemberKey, NewMember};
+use super::outbox::{Outbox, OutboxLimits, Parcel};
+use super::roster::{self, Directory, Roster, RosterKey};
+use crate::model::command::{Target, Topic};
+
+/// Empty outbox buffers kept for the next flush; more are freed.
+const MAX_SPARE: usize = 4096;
+/// Largest outbox buffer kept, in frames; what a burst made larger is freed.
+const MAX_SPARE_LEN: usize = 64;
+/// Frames queued since the last flush after which the worker should flush in the middle of a turn.
+const MANY_FRAMES: usize = 65_536;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shard {
+    pub(super) members: SlotMap<MemberKey, Member>,
+    pub(super) rosters: SlotMap<RosterKey, Roster>,
+    pub(super) hubs: HashMap<HubName, Directory>,
+    pub(super) queue: Queue,
+}
+
+/// What is queued for sockets, apart from the members, so that both can be borrowed at once.
+#[derive(Debug)]
+pub(super) struct Queue {
+    limits: OutboxLimits,
+    dirty: Vec<MemberKey>,
+    spare: Vec<VecDeque<Rc<Parcel>>>,
+    /// Frames queued since the last flush.
+    fresh: usize,
+    /// An outbox has reached its limit; whether its socket is slow, a flush will tell.
+    has_full: bool,
+    /// Frames queued by fan-outs since they were last counted, by encoding.
+    pub(super) deliveries: [u64; Encoding::COUNT],
+}
+
+/// What joining led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joined {
+    /// The member is in the roster now and was not before.
+    Newly,
+    /// It was in it before.
+    Already,
+    /// There is no such member any more.
+    Gone,
+}
+
+impl Shard {
+    /// An empty shard whose members' queues have these limits.
+    pub fn new(limits: OutboxLimits) -> Self {
+        let queue = Queue {
+            limits,
+            dirty: Vec::new(),
+            spare: Vec::new(),
+            fresh: 0,
+            has_full: false,
+            deliveries: [0; Encoding::COUNT],
+        };
+        Self { members: SlotMap::default(), rosters: SlotMap::default(), hubs: HashMap::default(), queue }
+    }
+
+    /// Takes in a connection: from now on its hub, its user and its id reach it.
+    pub fn attach(&mut self, new: &NewMember) -> MemberKey {
+        let key = self.members.insert(Member::new(new));
+        let directory = self.hubs.entry(new.hub.clone()).or_default();
+        directory.connections.insert(new.connection_id.clone(), key);
+        self.join(key, &new.hub, &Target::Hub);
+        if let Some(user) = &new.user_id {
+            self.join(key, &new.hub, &Target::User(user.clone()));
+        }
+        key
+    }
+
+    /// Puts a member into the roster of a target.
+    pub fn join(&mut self, key: MemberKey, hub: &HubName, target: &Target) -> Joined {
+        let Some(member) = self.members.get_mut(key) else {
+            return Joined::Gone;
+        };
+        let directory = self.hubs.entry(hub.clone()).or_default();
+        let roster_key = directory.roster(target).unwrap_or_else(|| {
+            let topic = Topic { hub: hub.clone(), target: target.clone() };
+            let roster = self.rosters.insert(Roster { topic, members: Vec::new() });
+            directory.set_roster(target, roster);
+            roster
+        });
+        if member.is_in(roster_key) {
+            return Joined::Already;
+        }
+        roster::enter(&mut self.rosters[roster_key], roster_key, key, member);
+        Joined::Newly
+    }
+
+    /// Takes a member out of the roster of a target. Gives the topic if nobody is left in it.
+    pub fn leave(&mut self, key: MemberKey, hub: &HubName, target: &Target) -> Option<Topic> {
+        let roster_key = self.hubs.get(hub)?.roster(target)?;
+        let member = self.members.get_mut(key)?;
+        let place = member.places.remove(member.find_place(roster_key).ok()?);
+        self.vacate(roster_key, place.position)
+    }
+
+    /// Forgets a member. Gives what is still queued for it, and the topics in which nobody is left.
+    pub fn detach(&mut self, key: MemberKey) -> Option<(Outbox, Vec<Topic>)> {
+        let mut member = self.members.remove(key)?;
+        let places = std::mem::take(&mut member.places);
+        let hub = places.first().map(|place| self.rosters[place.roster].topic.hub.clone());
+        let emptied = places.iter().filter_map(|place| self.vacate(place.roster, place.position)).collect();
+        if let Some(hub) = hub
+            && let Some(directory) = self.hubs.get_mut(&hub)
+        {
+            directory.connections.remove(&member.connection_id);
+            if directory.connections.is_empty() {
+                self.hubs.remove(&hub);
+            } else if directory.connections.capacity() > 4 * directory.connections.len().max(64) {
+                directory.connections.shrink_to_fit();
+            }
+        }
+        Some((member.outbox, emptied))
+    }
+
+    fn vacate(&mut self, roster_key: RosterKey, position: u32) -> Option<Topic> {
+        let roster = &mut self.rosters[roster_key];
+        roster::leave(roster, roster_key, position, &mut self.members);
+        if !roster.members.is_empty() {
+            return None;
+        }
+        let topic = self.rosters.remove(roster_key)?.topic;
+        if let Some(directory) = self.hubs.get_mut(&topic.hub) {
+            directory.remove_roster(&topic.target);
+        }
+        Some(topic)
+    }
+
+    /// The member that a connection id names.
+    pub fn find(&self, hub: &HubName, connection: &ConnectionId) -> Option<MemberKey> {
+        self.hubs.get(hub)?.connections.get(connection).copied()
+    }
+
+    /// The groups that a member is in.
+    pub fn groups_of(&self, key: MemberKey) -> Vec<Target> {
+        let places = self.members.get(key).map_or(&[][..], |member| &member.places);
+        let targets = places.iter().map(|place| &self.rosters[place.roster].topic.target);
+        targets.filter(|target| matches!(target, Target::Group(_))).cloned().collect()
+    }
+
+    /// Queues a message for one member, encoded for it alone.
+    pub fn tell(&mut self, key: MemberKey, message: &Downstream) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        if let Some(frame) = codec::encode(member.encoding(), message) {
+            self.queue.push(key, member, Rc::new(Parcel { frame, expires_at: None }));
+        }
+    }
+
+    /// Queues a frame for one member as it is.
+    pub fn push(&mut self, key: MemberKey, parcel: Rc<Parcel>) {
+        if let Some(member) = self.members.get_mut(key) {
+            self.queue.push(key, member, parcel);
+        }
+    }
+
+    /// Whether so much is queued that it should be written before more is.
+    pub fn needs_flush(&self) -> bool {
+        self.queue.has_full || self.queue.fresh >= MANY_FRAMES
+    }
+
+    /// Whether nothing waits to be flushed.
+    pub fn is_clean(&self) -> bool {
+        self.queue.dirty.is_empty()
+    }
+
+    /// Hands out the members to be flushed, in exchange for `empty`.
+    pub fn take_dirty(&mut self, empty: Vec<MemberKey>) -> Vec<MemberKey> {
+        self.queue.fresh = 0;
+        self.queue.has_full = false;
+        std::mem::replace(&mut self.queue.dirty, empty)
+    }
+
+    /// Whether a task waits for the member's socket.
+    pub fn is_blocked(&self, key: MemberKey) -> bool {
+        self.members.get(key).is_some_and(|member| member.is_blocked)
+    }
+
+    /// The queue of a member that is being flushed; from now on a new frame makes it dirty again.
+    pub fn begin_flush(&mut self, key: MemberKey, now: Instant) -> Option<&mut Outbox> {
+        let member = self.members.get_mut(key)?;
+        member.is_dirty = false;
+        member.outbox.drop_expired(now);
+        Some(&mut member.outbox)
+    }
+
+    /// Notes how a flush of a member ended: `written` is ready when the socket has taken everything. It may be pending
+    /// although the outbox is empty, because TLS has a buffer of its own.
+    pub fn end_flush(&mut self, key: MemberKey, written: Poll<()>) -> Flushed {
+        let Some(member) = self.members.get_mut(key) else {
+            return Flushed::Done;
+        };
+        if let Some(buffer) = member.outbox.take_buffer() {
+            self.queue.reuse(buffer);
+        }
+        if written.is_ready() {
+            member.is_blocked = false;
+            return Flushed::Done;
+        }
+        if member.outbox.exceeds(self.queue.limits) {
+            return Flushed::TooSlow;
+        }
+        if std::mem::replace(&mut member.is_blocked, true) { Flushed::StillBlocked } else { Flushed::Blocked }
+    }
+
+    /// Frames queued by fan-outs since the last call, by encoding.
+    pub fn take_deliveries(&mut self) -> [u64; Encoding::COUNT] {
+        std::mem::take(&mut self.queue.deliveries)
+    }
+}
+
+/// How a flush ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing is left.
+    Done,
+    /// The socket takes no more for now; nobody waits for it yet.
+    Blocked,
+    /// The socket takes no more for now, and a task waits for it.
+    StillBlocked,
+    /// The socket takes no more, and more waits than is allowed.
+    TooSlow,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
+        member.outbox.push(parcel, || self.spare.pop().unwrap_or_default());
+        self.fresh += 1;
+        let is_full = member.outbox.exceeds(self.limits);
+        self.has_full |= is_full;
+        // A blocked member is written to by the task that waits for its socket, unless it has to be told apart.
+        if !member.is_dirty && (!member.is_blocked || is_full) {
+            member.is_dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    fn reuse(&mut self, buffer: VecDeque<Rc<Parcel>>) {
+        if self.spare.len() < MAX_SPARE && buffer.capacity() <= MAX_SPARE_LEN {
+            self.spare.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codec::filter::Filter;
+use codec::ids::{GroupName, NodeId, UserId};
+use codec::message::{Content, Payload};
+use codec::subprotocol::Subprotocol;
+
+use super::*;
+use crate::hub::Outgoing;
+use crate::model::command::Command;
+
+const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000 };
+
+fn hub() -> HubName {
+    HubName::new("chat").unwrap()
+}
+
+fn group(name: &str) -> Target {
+    Target::Group(GroupName::new(name).unwrap())
+}
+
+fn id(number: u128) -> ConnectionId {
+    ConnectionId::new(number, 0, &NodeId::new("n").unwrap())
+}
+
+/// Attaches simple clients with the ids 0, 1, ... who all have the user `ann`.
+fn shard_with(count: u128) -> (Shard, Vec<MemberKey>) {
+    let mut shard = Shard::new(LIMITS);
+    let attach = |number| {
+        let user_id = Some(UserId::new("ann").unwrap());
+        shard.attach(&NewMember { hub: hub(), connection_id: id(number), user_id, subprotocol: None })
+    };
+    let keys = (0..count).map(attach).collect();
+    (shard, keys)
+}
+
+fn command(target: Target) -> Command {
+    Command {
+        hub: hub(),
+        target,
+        from_user_id: None,
+        content: Content { payload: Payload::binary(Bytes::from_static(b"x")), metadata: None },
+        excluded: Vec::new(),
+        filter: None,
+        time_to_live: None,
+    }
+}
+
+fn deliver(shard: &mut Shard, command: Command) {
+    shard.deliver(&Outgoing::new(Arc::new(command), Instant::now()));
+}
+
+/// Takes what is queued for a member, as a socket that takes everything.
+fn drain(shard: &mut Shard, key: MemberKey) -> Vec<u8> {
+    let outbox = shard.begin_flush(key, Instant::now()).unwrap();
+    let mut slices = [IoSlice::new(&[]); 16];
+    let count = outbox.fill(&mut slices);
+    let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+    outbox.advance(bytes.len());
+    assert_eq!(shard.end_flush(key, Poll::Ready(())), Flushed::Done);
+    bytes
+}
+
+fn receivers(shard: &mut Shard, keys: &[MemberKey]) -> Vec<usize> {
+    let dirty = shard.take_dirty(Vec::new());
+    let received: Vec<usize> = (0..keys.len())
+        .filter(|&at| shard.members.contains_key(keys[at]) && !drain(shard, keys[at]).is_empty())
+        .collect();
+    assert_eq!(dirty.len(), received.len(), "each receiver is flushed once");
+    received
+}
+
+#[test]
+fn each_target_reaches_its_members_once() {
+    let (mut shard, keys) = shard_with(3);
+    shard.join(keys[0], &hub(), &group("g"));
+    assert_eq!(shard.join(keys[0], &hub(), &group("g")), Joined::Already);
+    shard.join(keys[2], &hub(), &group("g"));
+    let mut check = |target, expected: &[usize]| {
+        deliver(&mut shard, command(target));
+        assert_eq!(receivers(&mut shard, &keys), expected);
+    };
+    check(Target::Hub, &[0, 1, 2]);
+    check(group("g"), &[0, 2]);
+    check(group("G"), &[]);
+    check(Target::User(UserId::new("ann").unwrap()), &[0, 1, 2]);
+    check(Target::Connection(id(1)), &[1]);
+    check(Target::Connection(id(9)), &[]);
+}
+
+#[test]
+fn excluded_and_unmatched_members_are_left_out() {
+    let (mut shard, keys) = shard_with(3);
+    shard.join(keys[1], &hub(), &group("vip"));
+    deliver(&mut shard, Command { excluded: vec![id(0), id(0), id(7)], ..command(Target::Hub) });
+    assert_eq!(receivers(&mut shard, &keys), [1, 2]);
+    let filter = Filter::parse("not ('vip' in groups) and length(groups) eq 0").unwrap();
+    deliver(&mut shard, Command { filter: Some(filter), ..command(Target::Hub) });
+    assert_eq!(receivers(&mut shard, &keys), [0, 2]);
+}
+
+#[test]
+fn those_who_leave_receive_nothing_more_and_empty_topics_are_told() {
+    let (mut shard, keys) = shard_with(3);
+    for &key in &keys {
+        shard.join(key, &hub(), &group("g"));
+    }
+    assert_eq!(shard.leave(keys[0], &hub(), &group("g")), None);
+    assert_eq!(shard.leave(keys[0], &hub(), &group("g")), None, "leaving twice is harmless");
+    shard.detach(keys[1]);
+    deliver(&mut shard, command(group("g")));
+    assert_eq!(receivers(&mut shard, &keys), [2]);
+    let emptied = shard.leave(keys[2], &hub(), &group("g"));
+    assert_eq!(emptied, Some(Topic { hub: hub(), target: group("g") }));
+    shard.detach(keys[0]);
+    let (_, emptied) = shard.detach(keys[2]).unwrap();
+    let targets: Vec<_> = emptied.into_iter().map(|topic| topic.target).collect();
+    assert_eq!(targets, [Target::Hub, Target::User(UserId::new("ann").unwrap())]);
+    assert!(shard.hubs.is_empty() && shard.rosters.is_empty(), "nothing is left behind");
+}
+
+#[test]
+fn only_a_socket_that_takes_nothing_is_too_slow() {
+    let (mut shard, keys) = shard_with(1);
+    for _ in 0..=LIMITS.messages {
+        deliver(&mut shard, command(Target::Hub));
+    }
+    assert!(shard.needs_flush(), "a full queue asks for a flush first");
+    assert_eq!(drain(&mut shard, keys[0]).len(), 3 * (LIMITS.messages + 1));
+    shard.take_dirty(Vec::new());
+    deliver(&mut shard, command(Target::Hub));
+    shard.begin_flush(keys[0], Instant::now());
+    assert_eq!(shard.end_flush(keys[0], Poll::Pending), Flushed::Blocked);
+    for _ in 0..LIMITS.messages {
+        deliver(&mut shard, command(Target::Hub));
+    }
+    shard.begin_flush(keys[0], Instant::now());
+    assert_eq!(shard.end_flush(keys[0], Poll::Pending), Flushed::TooSlow);
+}
+
+#[test]
+fn a_protocol_without_a_form_for_a_message_is_told_nothing() {
+    let (mut shard, keys) = shard_with(1);
+    shard.tell(keys[0], &Downstream::Pong);
+    assert!(shard.is_clean());
+    let subprotocol = Some(Subprotocol::Json);
+    let json = shard.attach(&NewMember { hub: hub(), connection_id: id(5), user_id: None, subprotocol });
+    shard.tell(json, &Downstream::Pong);
+    assert_eq!(drain(&mut shard, json), b"\x81\x0f{\"type\":\"pong\"}");
+}
+
+#[test]
+fn a_listing_is_ordered_and_goes_on_after_an_id() {
+    let (mut shard, keys) = shard_with(5);
+    for &key in &keys {
+        shard.join(key, &hub(), &group("g"));
+    }
+    let name = GroupName::new("g").unwrap();
+    let page = |after: Option<&ConnectionId>, limit| -> Vec<ConnectionId> {
+        shard.list(&hub(), &name, after, limit).into_iter().map(|member| member.connection_id).collect()
+    };
+    let all = page(None, 10);
+    assert!(all.is_sorted() && all.len() == 5);
+    assert_eq!(page(None, 2), all[..2]);
+    assert_eq!(page(Some(&all[1]), 2), all[2..4]);
+    assert_eq!(page(Some(&all[4]), 2), []);
+}

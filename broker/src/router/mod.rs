@@ -1,0 +1,292 @@
+//! Where a message goes: to this worker's members, to the other workers', and to the other nodes.
+//!
+//! One path for one node and for many: what a client publishes is applied to this node first and published then; what
+//! the application sends over REST is published only, and applied when the bus hands it back. Sockets, sessions and
+//! REST are not known here; they are the callers.
+
+mod survey;
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codec::ids::{GroupName, HubName, NodeId};
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use crate::backplane::{Applied, Bus, Envelope, Receiver};
+use crate::hub::{
+    Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Watch, WatchFailed, Watching,
+};
+use crate::model::command::{Command, Target, Topic};
+
+/// Longest time that anything may take that somebody awaits: an answer, or room.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A worker's way to every member of the service. Cheap to clone; all clones of a worker are one.
+#[derive(Clone)]
+pub struct Router(Rc<Inner>);
+
+struct Inner {
+    node: NodeId,
+    worker: usize,
+    shard: RefCell<Shard>,
+    switchboard: Arc<Switchboard>,
+    bus: Arc<dyn Bus>,
+    /// A worker that was sent something is too far behind.
+    is_congested: Cell<bool>,
+    /// Steps of surveys since others had their turn.
+    steps: Cell<usize>,
+    /// What this turn has for each other worker, posted together when the turn is flushed.
+    outgoing: RefCell<Vec<Vec<Letter>>>,
+}
+
+/// A command could not be carried out. The fault is the broker's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The link to the other nodes takes nothing more.
+    #[error("the service cannot take the message now, try again later")]
+    BusFull,
+    /// The workers that hold the members are too far behind.
+    #[error("the service has too much to do now, try again later")]
+    Overloaded,
+    /// A part of the service did not answer.
+    #[error("a part of the service did not answer, try again later")]
+    Incomplete,
+    /// The link to the other nodes is broken.
+    #[error("the service cannot reach its other nodes, try again later")]
+    Unreachable,
+}
+
+/// What must be waited for before a member may rely on its membership: nothing, most of the time.
+#[must_use]
+#[derive(Default)]
+pub struct Pending {
+    watches: Vec<(Topic, Watching)>,
+    /// Memberships that depend on them.
+    newly: Vec<(MemberKey, Topic)>,
+}
+
+/// Takes in what the bus delivers: this node's own local-first envelopes are dropped, everything else goes to the
+/// workers that have members of its target.
+pub fn receiver(node: NodeId, switchboard: Arc<Switchboard>) -> Receiver {
+    Box::new(move |envelope| {
+        let is_own = envelope.origin == node && envelope.applied == Applied::AtOrigin;
+        if !is_own {
+            switchboard.deliver(&Arc::new(Outgoing::new(envelope.command, Instant::now())));
+        }
+    })
+}
+
+impl Router {
+    /// The router of one worker.
+    pub fn new(place: Place, shard: Shard, switchboard: Arc<Switchboard>, bus: Arc<dyn Bus>) -> Self {
+        let Place { node, worker } = place;
+        Self(Rc::new(Inner {
+            node,
+            worker,
+            shard: RefCell::new(shard),
+            switchboard,
+            bus,
+            is_congested: Cell::new(false),
+            steps: Cell::new(0),
+            outgoing: RefCell::default(),
+        }))
+    }
+
+    /// The worker's part of the hub. Must not be held over a call to the router or an await.
+    pub fn shard(&self) -> RefMut<'_, Shard> {
+        self.0.shard.borrow_mut()
+    }
+
+    /// The number of this worker.
+    pub fn worker(&self) -> usize {
+        self.0.worker
+    }
+
+    /// The node that this worker belongs to.
+    pub fn node(&self) -> &NodeId {
+        &self.0.node
+    }
+
+    /// Carries out what a client publishes: this node's members first, then the others. What one client submits
+    /// reaches each member in that order.
+    ///
+    /// # Errors
+    /// [`RouteError::BusFull`]: this node's members have the message, other nodes' do not.
+    pub fn submit(&self, command: Command) -> Result<(), RouteError> {
+        let command = Arc::new(command);
+        let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
+        let outgoing = Arc::new(Outgoing::new(Arc::clone(&command), Instant::now()));
+        let workers = self.0.switchboard.workers_of(&topic.hub, &topic.target);
+        if workers.contains(self.0.worker) {
+            self.shard().deliver(&outgoing);
+        }
+        for worker in workers.without(self.0.worker) {
+            self.post(worker, Letter::Deliver(Arc::clone(&outgoing)));
+        }
+        self.publish_as(&topic, command, Applied::AtOrigin)
+    }
+
+    /// Hands on what the application sends. It resolves when the bus has taken the message; sends that are awaited one
+    /// after another reach each member in that order, whichever workers took them.
+    ///
+    /// # Errors
+    /// Nobody has the message then. [`RouteError::BusFull`]: the link to the other nodes takes nothing more.
+    /// [`RouteError::Overloaded`]: the members' workers are too far behind.
+    pub async fn publish(&self, command: Command) -> Result<(), RouteError> {
+        let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
+        let room = self.0.switchboard.room();
+        tokio::time::timeout(PATIENCE, room).await.map_err(|_| RouteError::Overloaded)?;
+        self.publish_as(&topic, Arc::new(command), Applied::OnReceipt)
+    }
+
+    /// Whether a worker that is sent messages is so far behind that clients should not be read on.
+    pub fn is_congested(&self) -> bool {
+        self.0.is_congested.get()
+    }
+
+    /// Waits until no worker is too far behind.
+    pub async fn room(&self) {
+        if self.is_congested() {
+            self.0.switchboard.room().await;
+            self.0.is_congested.set(false);
+        }
+    }
+
+    fn publish_as(&self, topic: &Topic, command: Arc<Command>, applied: Applied) -> Result<(), RouteError> {
+        let envelope = Envelope { origin: self.0.node.clone(), applied, command };
+        self.0.bus.publish(topic, envelope).map_err(|_| RouteError::BusFull)
+    }
+
+    fn post(&self, worker: usize, letter: Letter) {
+        if self.0.switchboard.inbox(worker).is_full() {
+            self.0.is_congested.set(true);
+        }
+        let mut outgoing = self.0.outgoing.borrow_mut();
+        if outgoing.len() <= worker {
+            outgoing.resize_with(worker + 1, Vec::new);
+        }
+        outgoing[worker].push(letter);
+    }
+
+    /// Whether other workers have to be told what this turn has for them.
+    pub fn has_letters(&self) -> bool {
+        self.0.outgoing.borrow().iter().any(|letters| !letters.is_empty())
+    }
+
+    /// Tells the other workers what this turn has for them.
+    pub fn post_letters(&self) {
+        for (worker, letters) in self.0.outgoing.borrow_mut().iter_mut().enumerate() {
+            if !letters.is_empty() {
+                self.0.switchboard.inbox(worker).post_all(letters);
+            }
+        }
+    }
+
+    /// Takes in a connection.
+    pub fn attach(&self, new: &NewMember) -> (MemberKey, Pending) {
+        let key = self.shard().attach(new);
+        let mut pending = Pending::default();
+        self.watch(&new.hub, Target::Hub, &mut pending);
+        if let Some(user) = new.user_id.clone() {
+            self.watch(&new.hub, Target::User(user), &mut pending);
+        }
+        (key, pending)
+    }
+
+    /// Makes a connection a member of a group.
+    pub fn join(&self, key: MemberKey, hub: &HubName, group: GroupName) -> Pending {
+        self.join_all(&[key], hub, group)
+    }
+
+    /// Makes connections members of a group. One that is already relies on its membership as well.
+    pub fn join_all(&self, keys: &[MemberKey], hub: &HubName, group: GroupName) -> Pending {
+        let target = Target::Group(group);
+        let mut shard = self.shard();
+        let joined: Vec<(MemberKey, Joined)> =
+            keys.iter().map(|&key| (key, shard.join(key, hub, &target))).collect();
+        drop(shard);
+        let mut pending = Pending::default();
+        if joined.iter().all(|(_, joined)| *joined == Joined::Gone) {
+            return pending;
+        }
+        self.watch(hub, target.clone(), &mut pending);
+        if !pending.is_settled() {
+            let newly = joined.into_iter().filter(|(_, joined)| *joined == Joined::Newly);
+            let topic = Topic { hub: hub.clone(), target };
+            pending.newly = newly.map(|(key, _)| (key, topic.clone())).collect();
+        }
+        pending
+    }
+
+    /// Ends a membership.
+    pub fn leave(&self, key: MemberKey, hub: &HubName, group: &Target) {
+        let emptied = self.shard().leave(key, hub, group);
+        if let Some(topic) = emptied {
+            self.unwatch(&topic);
+        }
+    }
+
+    /// Forgets a connection and gives what is still queued for it.
+    pub fn detach(&self, key: MemberKey) -> Option<Outbox> {
+        let (outbox, emptied) = self.shard().detach(key)?;
+        for topic in &emptied {
+            self.unwatch(topic);
+        }
+        Some(outbox)
+    }
+
+    fn watch(&self, hub: &HubName, target: Target, pending: &mut Pending) {
+        let topic = Topic { hub: hub.clone(), target };
+        let watch =
+            || -> Watch { self.0.bus.watch(&topic).map(|done| done.map_err(|_| WatchFailed)).boxed() };
+        let watching = self.0.switchboard.index.add(&topic, self.0.worker, watch);
+        pending.watches.extend(watching.map(|watching| (topic, watching)));
+    }
+
+    fn unwatch(&self, topic: &Topic) {
+        self.0.switchboard.index.remove(topic, self.0.worker, || self.0.bus.unwatch(topic));
+    }
+
+    /// Waits until the memberships can be relied on. If they cannot, those that are new are taken back.
+    ///
+    /// # Errors
+    /// [`RouteError::Unreachable`] when the other nodes could not be told.
+    pub async fn settle(&self, pending: Pending) -> Result<(), RouteError> {
+        for (topic, watching) in pending.watches {
+            if watching.clone().await.is_err() {
+                for (key, topic) in &pending.newly {
+                    self.leave(*key, &topic.hub, &topic.target);
+                }
+                return Err(RouteError::Unreachable);
+            }
+            self.0.switchboard.index.watched(&topic, &watching);
+        }
+        Ok(())
+    }
+}
+
+impl Pending {
+    /// Whether there is nothing to wait for.
+    pub fn is_settled(&self) -> bool {
+        self.watches.is_empty()
+    }
+
+    /// Waits for what `other` waits for as well.
+    pub fn and(mut self, mut other: Self) -> Self {
+        self.watches.append(&mut other.watches);
+        self.newly.append(&mut other.newly);
+        self
+    }
+}
+
+/// Which worker of which node a router belongs to.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The node.
+    pub node: NodeId,
+    /// The worker's number, from 0.
+    pub worker: usize,
+}

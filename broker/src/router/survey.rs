@@ -1,0 +1,141 @@
+//! Questions to everyone who may know, and this worker's answers.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use codec::ids::HubName;
+
+use super::{PATIENCE, Pending, RouteError, Router};
+use crate::hub::MemberKey;
+use crate::model::command::Target;
+use crate::model::survey::{Answer, Leaving, PermissionAnswer, Question, Selection, Survey};
+
+/// Memberships that are changed before other tasks have their turn.
+const SLICE: usize = 4096;
+
+impl Router {
+    /// Asks every worker that may know and puts their answers together.
+    ///
+    /// # Errors
+    /// [`RouteError::Incomplete`] when one of them did not answer in time: what is known without it is not passed off
+    /// as the whole.
+    pub async fn survey(&self, survey: Survey) -> Result<Answer, RouteError> {
+        let workers = self.0.switchboard.workers_of(&survey.hub, &target_of(&survey.question));
+        let survey = Arc::new(survey);
+        let replies = self.0.switchboard.ask(&survey, workers);
+        let mut answer = nothing_known(&survey.question);
+        let gather = async move {
+            for reply in replies {
+                answer = merge(answer, reply.await.map_err(|_| RouteError::Incomplete)?);
+            }
+            Ok::<_, RouteError>(answer)
+        };
+        let answer = tokio::time::timeout(PATIENCE, gather).await.map_err(|_| RouteError::Incomplete)??;
+        Ok(cut(answer, &survey.question))
+    }
+
+    /// This worker's answer to a question about targets and groups, and what has to be waited for before it is given.
+    /// Questions about sessions are `None`: whoever holds the sessions answers them. Much work is done in slices.
+    pub async fn answer(&self, survey: &Survey) -> Option<(Answer, Pending)> {
+        let hub = &survey.hub;
+        let settled = |answer| Some((answer, Pending::default()));
+        match &survey.question {
+            Question::Count(target) => settled(Answer::Count(self.shard().count(hub, target))),
+            Question::Members { group, after, limit } => {
+                settled(Answer::Members(self.shard().list(hub, group, after.as_ref(), *limit)))
+            }
+            Question::Join { who, groups } => {
+                let keys = self.select(hub, who);
+                let mut pending = Pending::default();
+                for group in groups {
+                    for slice in keys.chunks(SLICE) {
+                        pending = pending.and(self.join_all(slice, hub, group.clone()));
+                        self.breathe(slice.len()).await;
+                    }
+                }
+                Some((Answer::Count(keys.len() as u64), pending))
+            }
+            Question::Leave { who, groups } => {
+                let keys = self.select(hub, who);
+                for &key in &keys {
+                    self.leave_all(hub, key, groups).await;
+                }
+                settled(Answer::Count(keys.len() as u64))
+            }
+            Question::Close { .. } | Question::Permission { .. } => None,
+        }
+    }
+
+    fn select(&self, hub: &HubName, who: &Selection) -> Vec<MemberKey> {
+        self.shard().select(hub, &who.target, &[], who.filter.as_ref())
+    }
+
+    async fn leave_all(&self, hub: &HubName, key: MemberKey, groups: &Leaving) {
+        let targets = match groups {
+            Leaving::Every => self.shard().groups_of(key),
+            Leaving::Groups(groups) => groups.iter().cloned().map(Target::Group).collect(),
+        };
+        for slice in targets.chunks(SLICE) {
+            for target in slice {
+                self.leave(key, hub, target);
+            }
+            self.breathe(slice.len()).await;
+        }
+    }
+
+    /// Lets others have their turn when so many steps have been done since they had it.
+    async fn breathe(&self, steps: usize) {
+        let done = self.0.steps.get() + steps;
+        if done < SLICE {
+            self.0.steps.set(done);
+            return;
+        }
+        self.0.steps.set(0);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whose holders may know the answer.
+fn target_of(question: &Question) -> Cow<'_, Target> {
+    match question {
+        Question::Count(target) | Question::Close { target, .. } => Cow::Borrowed(target),
+        Question::Members { group, .. } => Cow::Owned(Target::Group(group.clone())),
+        Question::Join { who, .. } | Question::Leave { who, .. } => Cow::Borrowed(&who.target),
+        Question::Permission { connection, .. } => Cow::Owned(Target::Connection(connection.clone())),
+    }
+}
+
+/// The answer when nobody knows anything.
+fn nothing_known(question: &Question) -> Answer {
+    match question {
+        Question::Count(_) | Question::Join { .. } | Question::Leave { .. } | Question::Close { .. } => {
+            Answer::Count(0)
+        }
+        Question::Members { .. } => Answer::Members(Vec::new()),
+        Question::Permission { .. } => Answer::Permission(PermissionAnswer::NoConnection),
+    }
+}
+
+fn merge(known: Answer, more: Answer) -> Answer {
+    match (known, more) {
+        (Answer::Count(known), Answer::Count(more)) => Answer::Count(known + more),
+        (Answer::Members(mut known), Answer::Members(mut more)) => {
+            known.append(&mut more);
+            Answer::Members(known)
+        }
+        (known, Answer::Permission(PermissionAnswer::NoConnection)) => known,
+        (_, more) => more,
+    }
+}
+
+/// Brings the parts of a listing into one order and one length.
+fn cut(answer: Answer, question: &Question) -> Answer {
+    match (answer, question) {
+        (Answer::Members(mut members), Question::Members { limit, .. }) => {
+            members.sort_unstable_by(|a, b| a.connection_id.cmp(&b.connection_id));
+            members.truncate(*limit);
+            Answer::Members(members)
+        }
+        (answer, _) => answer,
+    }
+}

@@ -1,0 +1,303 @@
+//! State and rules of one connection: what it may do, what it is answered, when it must end.
+//!
+//! A session is a value. It takes what the client sent and returns an [`Effect`]; the connection's task performs it.
+//! Nothing here waits, reads a clock or knows a socket, so that every rule is a table test.
+
+mod ack;
+
+use codec::ids::{AckId, ConnectionId, GroupName, HubName, UserId};
+use codec::message::{AckError, Content, Downstream, Payload, SendToGroup, Upstream};
+use codec::subprotocol::Encoding;
+
+use crate::auth::permission::{Action, Permissions, TooManyExceptions};
+use crate::model::close::CloseReason;
+use crate::model::command::{Command, Target};
+use crate::model::survey::{PermissionAnswer, Wish};
+use ack::AckCache;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Session {
+    hub: HubName,
+    connection_id: ConnectionId,
+    user_id: Option<UserId>,
+    permissions: Permissions,
+    conversation: Conversation,
+}
+
+/// What a session is made from.
+#[derive(Debug)]
+pub struct Opening {
+    /// The hub that the client connected to.
+    pub hub: HubName,
+    /// The new connection's id.
+    pub connection_id: ConnectionId,
+    /// The user that the token names.
+    pub user_id: Option<UserId>,
+    /// What the token's roles permit.
+    pub permissions: Permissions,
+    /// What was agreed on.
+    pub speech: Speech,
+}
+
+/// How client and broker speak with each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speech {
+    /// Messages of a subprotocol, in JSON.
+    Json,
+    /// Payloads alone.
+    Simple(SimpleMode),
+}
+
+/// What becomes of the payloads of a client without a subprotocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SimpleMode {
+    /// Each is a user event.
+    SendEvent,
+    /// Each is published to one group.
+    SendToGroup {
+        /// The group.
+        group: GroupName,
+        /// Whether the sender itself receives it, if it is a member.
+        echo: Echo,
+    },
+}
+
+/// Whether a publisher receives what it publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// It does.
+    Wanted,
+    /// It does not; other connections of its user do.
+    Unwanted,
+}
+
+#[derive(Debug)]
+enum Conversation {
+    Json(AckCache),
+    Simple(Box<SimpleMode>),
+}
+
+/// A data message of a client.
+#[derive(Debug, Clone, Copy)]
+pub enum Received<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+}
+
+/// What the connection's task is to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// Tell the client this.
+    Reply(Downstream),
+    /// Do this, then let [`Session::done`] say what the client is told.
+    Do(Deed, Option<AckId>),
+    /// End the connection.
+    Close(CloseReason),
+}
+
+/// Something that a client is permitted to have done.
+#[derive(Debug)]
+pub enum Deed {
+    /// Make the connection a member of this group.
+    Join(GroupName),
+    /// End its membership of this group.
+    Leave(GroupName),
+    /// Let the router carry this out.
+    Route(Box<Command>),
+}
+
+impl Session {
+    /// A session at its beginning.
+    pub fn new(opening: Opening) -> Self {
+        let Opening { hub, connection_id, user_id, permissions, speech } = opening;
+        let conversation = match speech {
+            Speech::Json => Conversation::Json(AckCache::default()),
+            Speech::Simple(mode) => Conversation::Simple(Box::new(mode)),
+        };
+        Self { hub, connection_id, user_id, permissions, conversation }
+    }
+
+    /// The hub that the connection belongs to.
+    pub fn hub(&self) -> &HubName {
+        &self.hub
+    }
+
+    /// The connection's id.
+    pub fn connection_id(&self) -> &ConnectionId {
+        &self.connection_id
+    }
+
+    /// Which bytes the client understands.
+    pub fn encoding(&self) -> Encoding {
+        match self.conversation {
+            Conversation::Json(_) => Encoding::Json,
+            Conversation::Simple(_) => Encoding::Simple,
+        }
+    }
+
+    /// What the client is told first, if its protocol has a form for it.
+    pub fn greeting(&self) -> Downstream {
+        Downstream::Connected { connection_id: self.connection_id.clone(), user_id: self.user_id.clone() }
+    }
+
+    /// A message came in.
+    pub fn on_message(&mut self, received: Received<'_>) -> Effect {
+        match &self.conversation {
+            Conversation::Json(_) => self.on_json(received),
+            Conversation::Simple(mode) => match mode.as_ref() {
+                // Without an event handler nobody can take the event.
+                SimpleMode::SendEvent => Effect::Close(CloseReason::EventHandlerNotFound),
+                SimpleMode::SendToGroup { group, echo } => self.on_simple(received, group.clone(), *echo),
+            },
+        }
+    }
+
+    /// A message came in whose text is not UTF-8.
+    pub fn on_invalid_text(&self) -> CloseReason {
+        match self.conversation {
+            Conversation::Json(_) => CloseReason::InvalidJsonMessage,
+            Conversation::Simple(_) => CloseReason::InvalidText,
+        }
+    }
+
+    /// What a deed led to: the answer, if one is wanted, and whether the connection can go on.
+    pub fn done(&mut self, ack_id: Option<AckId>, succeeded: bool) -> Effect {
+        match (&mut self.conversation, ack_id) {
+            (Conversation::Json(acks), Some(ack_id)) => {
+                if !succeeded {
+                    return refuse(ack_id, AckError::InternalServerError);
+                }
+                acks.remember(ack_id);
+                Effect::Reply(Downstream::Ack { ack_id, result: Ok(()) })
+            }
+            (Conversation::Simple(_), _) if !succeeded => Effect::Close(CloseReason::ServiceFault),
+            _ => Effect::Nothing,
+        }
+    }
+
+    /// The application asks about or changes what the connection may do.
+    pub fn on_permission(&mut self, action: Action, group: &GroupName, wish: Wish) -> PermissionAnswer {
+        let changed: Result<(), TooManyExceptions> = match wish {
+            Wish::Check => Ok(()),
+            Wish::Grant => self.permissions.grant(action, group),
+            Wish::Revoke => self.permissions.revoke(action, group),
+        };
+        match changed {
+            Err(_) => PermissionAnswer::Full,
+            Ok(()) if self.permissions.allows(action, group) => PermissionAnswer::Granted,
+            Ok(()) => PermissionAnswer::Denied,
+        }
+    }
+
+    fn on_json(&mut self, received: Received<'_>) -> Effect {
+        let Received::Text(text) = received else {
+            return Effect::Close(CloseReason::TextRequired);
+        };
+        match codec::json::decode(text.as_bytes()) {
+            Ok(upstream) => self.on_upstream(upstream),
+            Err(_) => Effect::Close(CloseReason::InvalidJsonMessage),
+        }
+    }
+
+    fn on_upstream(&mut self, upstream: Upstream) -> Effect {
+        match upstream {
+            Upstream::Ping => Effect::Reply(Downstream::Pong),
+            // Meaningful on reliable connections only, and harmless elsewhere.
+            Upstream::SequenceAck(_) => Effect::Nothing,
+            Upstream::JoinGroup { group, ack_id } => {
+                let forbidden =
+                    self.forbidden(ack_id, Action::JoinLeaveGroup, &group, AckError::JoinForbidden);
+                forbidden.unwrap_or(Effect::Do(Deed::Join(group), ack_id))
+            }
+            Upstream::LeaveGroup { group, ack_id } => {
+                let forbidden =
+                    self.forbidden(ack_id, Action::JoinLeaveGroup, &group, AckError::LeaveForbidden);
+                forbidden.unwrap_or(Effect::Do(Deed::Leave(group), ack_id))
+            }
+            Upstream::SendToGroup(send) => {
+                let forbidden =
+                    self.forbidden(send.ack_id, Action::SendToGroup, &send.group, AckError::SendForbidden);
+                forbidden.unwrap_or_else(|| self.publish(send))
+            }
+            // Without an event handler nobody can take the event.
+            Upstream::Event { ack_id, .. } => {
+                let duplicate = ack_id.and_then(|ack_id| self.duplicate(ack_id));
+                duplicate.unwrap_or_else(|| refuse_if_asked(ack_id, AckError::InternalServerError))
+            }
+        }
+    }
+
+    /// The refusal of a request that was carried out before or is not permitted.
+    fn forbidden(
+        &self,
+        ack_id: Option<AckId>,
+        action: Action,
+        group: &GroupName,
+        error: impl FnOnce(GroupName) -> AckError,
+    ) -> Option<Effect> {
+        let duplicate = ack_id.and_then(|ack_id| self.duplicate(ack_id));
+        if duplicate.is_some() {
+            return duplicate;
+        }
+        let is_allowed = self.permissions.allows(action, group);
+        (!is_allowed).then(|| refuse_if_asked(ack_id, error(group.clone())))
+    }
+
+    fn duplicate(&self, ack_id: AckId) -> Option<Effect> {
+        let Conversation::Json(acks) = &self.conversation else {
+            return None;
+        };
+        acks.contains(ack_id).then(|| refuse(ack_id, AckError::Duplicate(ack_id)))
+    }
+
+    fn publish(&self, send: SendToGroup) -> Effect {
+        let echo = if send.no_echo { Echo::Unwanted } else { Echo::Wanted };
+        let ack_id = send.ack_id;
+        Effect::Do(Deed::Route(Box::new(self.command(send, echo))), ack_id)
+    }
+
+    fn command(&self, send: SendToGroup, echo: Echo) -> Command {
+        let excluded = match echo {
+            Echo::Wanted => Vec::new(),
+            Echo::Unwanted => vec![self.connection_id.clone()],
+        };
+        Command {
+            hub: self.hub.clone(),
+            target: Target::Group(send.group),
+            from_user_id: self.user_id.clone(),
+            content: send.content,
+            excluded,
+            filter: None,
+            time_to_live: send.time_to_live,
+        }
+    }
+
+    fn on_simple(&self, received: Received<'_>, group: GroupName, echo: Echo) -> Effect {
+        if !self.permissions.allows(Action::SendToGroup, &group) {
+            return Effect::Close(CloseReason::RawSendForbidden);
+        }
+        let payload = match received {
+            Received::Text(text) => Payload::text(text),
+            Received::Binary(bytes) => Payload::binary(bytes.to_vec().into()),
+        };
+        let content = Content { payload, metadata: None };
+        let send = SendToGroup { group, content, no_echo: false, time_to_live: None, ack_id: None };
+        Effect::Do(Deed::Route(Box::new(self.command(send, echo))), None)
+    }
+}
+
+fn refuse(ack_id: AckId, error: AckError) -> Effect {
+    Effect::Reply(Downstream::Ack { ack_id, result: Err(error) })
+}
+
+fn refuse_if_asked(ack_id: Option<AckId>, error: AckError) -> Effect {
+    ack_id.map_or(Effect::Nothing, |ack_id| refuse(ack_id, error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What may change while a node runs: access keys and the settings of hubs.
+//!
+//! Where settings come from is one file each; what they mean for a client is not decided here. `client`, `rest` and
+//! the composition root read them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use codec::ids::HubName;
+
+use crate::auth::key::Keys;
+
+pub(crate) mod file;
+pub(crate) mod yaml;
+
+/// Everything that may change while a node runs. A new value replaces the old one whole.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Keys that sign and verify tokens.
+    pub keys: Keys,
+    /// Settings of the hubs that have any.
+    pub hubs: BTreeMap<HubName, HubSettings>,
+}
+
+/// Settings of one hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubSettings {
+    /// What happens to clients without a token.
+    pub anonymous_connect_policy: AnonymousConnectPolicy,
+    /// Time between two pings that the broker sends to a socket; 1 to 120 seconds.
+    pub keep_alive_interval: Duration,
+}
+
+/// What happens to clients that have no token. One that has a token which is refused is refused either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnonymousConnectPolicy {
+    /// They connect, without a user and without permissions.
+    Allow,
+    /// They are refused.
+    Deny,
+}
+
+impl Settings {
+    /// Settings of a hub; a hub that nobody wrote settings for has those of [`HubSettings::default`].
+    pub fn hub(&self, hub: &HubName) -> HubSettings {
+        self.hubs.get(hub).copied().unwrap_or_default()
+    }
+}
+
+impl Default for HubSettings {
+    /// The service's own: anonymous clients are refused, and a ping is sent every 20 seconds.
+    fn default() -> Self {
+        Self {
+            anonymous_connect_policy: AnonymousConnectPolicy::Deny,
+            keep_alive_interval: Duration::from_secs(20),
+        }
+    }
+}

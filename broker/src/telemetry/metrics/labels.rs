@@ -1,0 +1,131 @@
+//! The closed sets that labels are taken from. Adding a word here adds time series on every node.
+
+/// Application protocol of a connection, as metrics tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// No subprotocol.
+    Simple,
+    /// `json.webpubsub.azure.v1`
+    Json,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 2] = [Self::Simple, Self::Json];
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    pub(super) fn index(self) -> usize {
+        self as usize
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Simple => "simple",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// What came of a client's wish to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectOutcome {
+    /// It is connected.
+    Accepted,
+    /// Its request is not one for a WebSocket, or names something impossible: 400.
+    BadRequest,
+    /// Its token was refused, or it has none and needs one: 401.
+    Unauthorized,
+    /// The node has as many connections as it may have: 429.
+    TooManyConnections,
+    /// It did not finish its request in time.
+    HandshakeTimeout,
+    /// The node is being stopped: 503.
+    NodeStopping,
+    /// The broker is at fault: 500 or 503.
+    ServiceFault,
+}
+
+impl ConnectOutcome {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::TooManyConnections,
+        Self::HandshakeTimeout,
+        Self::NodeStopping,
+        Self::ServiceFault,
+    ];
+
+    pub(super) fn result(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            _ => "refused",
+        }
+    }
+
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Accepted => "none",
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::TooManyConnections => "too_many_connections",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::NodeStopping => "node_stopping",
+            Self::ServiceFault => "service_fault",
+        }
+    }
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initiator {
+    /// The client, or the network between.
+    Client,
+    /// The application, over REST.
+    Application,
+    /// The broker.
+    Broker,
+}
+
+impl Initiator {
+    pub(super) const ALL: [Self; 3] = [Self::Client, Self::Application, Self::Broker];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Application => "application",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+/// Categories of closed connections, in the service's spelling.
+pub const CLOSE_CATEGORIES: [&str; 11] = [
+    "Normal",
+    "Throttled",
+    "SendEventFailed",
+    "EventHandlerNotFound",
+    "SlowClient",
+    "ServiceTransientError",
+    "BadRequest",
+    "ServiceReload",
+    "Unauthorized",
+    "ClosedByAppServer",
+    "PingTimeout",
+];
+
+/// Why a token was refused.
+pub const AUTH_FAILURES: [&str; 11] = [
+    "missing",
+    "too_long",
+    "malformed",
+    "algorithm",
+    "signature",
+    "no_expiry",
+    "expired",
+    "not_yet_valid",
+    "audience",
+    "identity_provider",
+    "group",
+];

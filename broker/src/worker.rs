@@ -1,0 +1,167 @@
+//! Threads: each worker has its own runtime, its own part of the hub and its own listeners.
+//!
+//! No other file knows how many there are, or which of them owns a new socket: the system gives it to one of the
+//! listeners that share a port.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use codec::ids::NodeId;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::auth::audience::Origins;
+use crate::backplane::Bus;
+use crate::client::{Capacity, ClientConfig, Connections, Handshake};
+use crate::edge::listener::{Bound, Http};
+use crate::edge::routes::Routes;
+pub(crate) use crate::hub::MAX_WORKERS;
+use crate::hub::{Shard, Switchboard};
+use crate::rest::{Readiness, Rest, RestConfig, RestParts};
+use crate::router::{Place, Router};
+use crate::settings::Settings;
+use crate::telemetry::metrics::Metrics;
+
+/// How often counts are handed over and silent connections are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How a node stops.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainConfig {
+    /// Longest time from the order to stop until the process ends.
+    pub grace: Duration,
+    /// Most connections of a worker that are told to leave in one tenth of a second.
+    pub wave: NonZeroUsize,
+}
+
+/// What all workers of a node have in common.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) node: NodeId,
+    pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) origins: Origins,
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) capacity: Arc<Capacity>,
+    pub(crate) client: ClientConfig,
+    pub(crate) rest: RestConfig,
+    pub(crate) drain: DrainConfig,
+    /// Is told the number of every worker that has ended.
+    pub(crate) ended: UnboundedSender<usize>,
+    /// Turns true when the node is to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Starts a worker's thread. It ends when the node is told to stop and the worker's clients have gone, or when the
+/// grace period is over; or before, if a fault of ours keeps it from its work. Either way `ended` is told.
+///
+/// # Errors
+/// When the system gives no thread or no runtime.
+pub(crate) fn spawn(number: usize, common: Common, bound: Vec<Bound>) -> io::Result<()> {
+    // A runtime of this kind stays on its thread, so the thread has to make it, and tell whether it could.
+    let (started, starts) = mpsc::channel();
+    std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => {
+                let _ = started.send(Ok(()));
+                let ended = Ended { number, tell: common.ended.clone() };
+                runtime.block_on(work(number, common, bound));
+                drop(runtime);
+                drop(ended);
+            }
+            Err(error) => drop(started.send(Err(error))),
+        }
+    })?;
+    starts.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+}
+
+/// Tells that a worker has ended, by a panic too.
+struct Ended {
+    number: usize,
+    tell: UnboundedSender<usize>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Nobody listens when the whole node is dropped.
+        let _ = self.tell.send(self.number);
+    }
+}
+
+async fn work(number: usize, common: Common, bound: Vec<Bound>) {
+    let shard = Shard::new(common.client.outbox_limits());
+    let place = Place { node: common.node.clone(), worker: number };
+    let router = Router::new(place, shard, Arc::clone(&common.switchboard), Arc::clone(&common.bus));
+    let connections = Rc::new(Connections::new(router.clone(), common.client, Arc::clone(&common.metrics)));
+    let routes = Rc::new(routes(&common, router, Rc::clone(&connections)));
+
+    let http = Rc::new(Http::new(routes, common.client.handshake_timeout, common.stopping.clone()));
+    for listener in bound {
+        tokio::task::spawn_local(Rc::clone(&http).listen(listener));
+    }
+    let mut stopping = common.stopping.clone();
+    let flushing = tokio::task::spawn_local(Rc::clone(&connections).keep_flushing());
+    let ticking = tokio::task::spawn_local(keep_ticking(Rc::clone(&connections)));
+    let reading = keep_reading(Rc::clone(&connections), Arc::clone(&common.switchboard), number);
+    let reading = tokio::task::spawn_local(reading);
+    tokio::select! {
+        // An error means that the node is gone without a word, which ends the worker as well.
+        _ = stopping.wait_for(|&stopping| stopping) => {}
+        // Without one of these the worker is deaf or dumb: its clients are better off on another connection.
+        _ = flushing => return tracing::error!(worker = number, "the worker writes no more"),
+        _ = ticking => return tracing::error!(worker = number, "the worker's clock has stopped"),
+        _ = reading => return tracing::error!(worker = number, "the worker reads no letters any more"),
+    }
+    let drained = async {
+        connections.drain(common.drain.wave.get(), common.drain.grace).await;
+        http.drained().await;
+    };
+    if tokio::time::timeout(common.drain.grace, drained).await.is_err() {
+        tracing::warn!(worker = number, "the grace period is over, connections that are left are dropped");
+    }
+    connections.tick();
+    connections.abandon();
+}
+
+fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Routes {
+    let handshake = Handshake {
+        connections,
+        origins: common.origins.clone(),
+        settings: common.settings.clone(),
+        capacity: Arc::clone(&common.capacity),
+        stopping: common.stopping.clone(),
+    };
+    let stopping = common.stopping.clone();
+    let rest = Rest::new(RestParts {
+        config: common.rest.clone(),
+        router,
+        origins: common.origins.clone(),
+        settings: common.settings.clone(),
+        metrics: Arc::clone(&common.metrics),
+        readiness: Box::new(move || match *stopping.borrow() {
+            true => Readiness::NotReady,
+            false => Readiness::Ready,
+        }),
+    });
+    Routes { handshake: Rc::new(handshake), rest, origins: common.origins.clone() }
+}
+
+async fn keep_reading(connections: Rc<Connections>, switchboard: Arc<Switchboard>, number: usize) {
+    connections.keep_reading(switchboard.inbox(number)).await;
+}
+
+async fn keep_ticking(connections: Rc<Connections>) {
+    let mut ticks = tokio::time::interval(TICK);
+    // After a pause of the machine one look is enough: silence is counted in looks, not in lost seconds.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        connections.tick();
+    }
+}

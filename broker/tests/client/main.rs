@@ -1,0 +1,15 @@
+//! Black-box tests of what clients and the broker say to each other once the handshake is done. Source:
+//! `client-protocols.md` 4 to 7 and its test list; the frames themselves are in `conformance/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod acks;
+mod closing;
+mod malformed;
+mod matrix;
+mod membership;
+mod metadata;
+mod publishing;
+mod simple;

@@ -1,0 +1,157 @@
+//! What was sent as text, JSON, bytes, protobuf or metadata alone, by whom, and what each kind of client receives.
+
+use serde_json::{Value, json};
+
+use crate::support::{Call, Client, ClientSpec, Received, Server};
+
+/// A `google.protobuf.Any` of type `t` with the value `01`; `CgF0EgEB` in base64.
+const ANY: &[u8] = &[0x0A, 1, b't', 0x12, 1, 1];
+
+/// What a JSON client is told, and what a simple one gets.
+struct Form {
+    data_type: &'static str,
+    data: Value,
+    simple: Received,
+}
+
+fn form(data_type: &'static str, data: impl Into<Value>, simple: Received) -> Form {
+    Form { data_type, data: data.into(), simple }
+}
+
+/// A receiver of each kind, members of `g` and connections of `ann`.
+struct Receivers {
+    json: Client,
+    simple: Client,
+}
+
+impl Receivers {
+    async fn connect(server: &Server) -> Self {
+        let json = server.connect("chat", ClientSpec::json().user("ann").group("g")).await;
+        let simple = server.connect("chat", ClientSpec::simple().user("ann").group("g")).await;
+        Self { json, simple }
+    }
+
+    /// Both get the message in their own form.
+    async fn expect(&mut self, case: &str, form: Form) {
+        let message = self.json.next_json().await;
+        assert_eq!(message["type"], "message", "{case}");
+        assert_eq!((&message["dataType"], &message["data"]), (&json!(form.data_type), &form.data), "{case}");
+        assert_eq!(self.simple.next().await, form.simple, "{case}");
+    }
+}
+
+fn text(text: &str) -> Received {
+    Received::Text(text.into())
+}
+
+fn bytes(bytes: &[u8]) -> Received {
+    Received::Binary(bytes.to_vec())
+}
+
+#[tokio::test]
+async fn what_a_json_client_sends_reaches_each_kind_of_client_in_its_form() {
+    let server = Server::start().await;
+    let mut receivers = Receivers::connect(&server).await;
+    let mut sender = server.connect("chat", ClientSpec::member()).await;
+    let cases = [
+        (r#""dataType":"text","data":"hé\n""#, form("text", "hé\n", text("hé\n"))),
+        (r#""dataType":"text","data":"""#, form("text", "", text(""))),
+        (
+            r#""dataType":"json","data":{"a": [1 ,2]}"#,
+            form("json", json!({"a": [1, 2]}), text(r#"{"a": [1 ,2]}"#)),
+        ),
+        (r#""data":"quoted""#, form("json", "quoted", text("\"quoted\""))),
+        (r#""data":0"#, form("json", 0, text("0"))),
+        (r#""dataType":"binary","data":"AAH/""#, form("binary", "AAH/", bytes(&[0, 1, 255]))),
+        (r#""dataType":"binary","data":"""#, form("binary", "", bytes(&[]))),
+        (r#""dataType":"protobuf","data":"CgF0EgEB""#, form("protobuf", "CgF0EgEB", bytes(ANY))),
+        (r#""metadata":{"k":"v"}"#, form("text", "", text(""))),
+    ];
+    for (content, form) in cases {
+        sender.send_text(&format!(r#"{{"type":"sendToGroup","group":"g",{content}}}"#)).await;
+        receivers.expect(content, form).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_simple_client_sends_reaches_each_kind_of_client_in_its_form() {
+    let server = Server::start().await;
+    let mut receivers = Receivers::connect(&server).await;
+    let spec = ClientSpec::publisher("g").role("webpubsub.sendToGroup");
+    let mut sender = server.connect("chat", spec).await;
+    for content in ["hé\n", "", r#"{"a":1}"#] {
+        sender.send_text(content).await;
+        receivers.expect(content, form("text", content, text(content))).await;
+    }
+    for (content, base64) in [(&[0, 1, 255][..], "AAH/"), (&[][..], "")] {
+        sender.send_binary(content).await;
+        receivers.expect(base64, form("binary", base64, bytes(content))).await;
+    }
+}
+
+/// Every way in which a REST body can be given: name, the call with it, and what is received.
+fn bodies(call: &Call) -> Vec<(&'static str, Call, Form)> {
+    let call = || call.clone();
+    let utf16: Vec<u8> = "hé".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let json_text = r#"{"a": [1 ,2]}"#;
+    let json_call = call().body("Application/JSON; charset=utf-8", json_text);
+    vec![
+        ("text", call().text("hé\n"), form("text", "hé\n", text("hé\n"))),
+        ("empty text", call().text(""), form("text", "", text(""))),
+        (
+            "text in UTF-16",
+            call().body("text/plain; charset=utf-16le", utf16),
+            form("text", "hé", text("hé")),
+        ),
+        ("JSON", json_call, form("json", json!({"a": [1, 2]}), text(json_text))),
+        ("a JSON string", call().json(&json!("quoted")), form("json", "quoted", text("\"quoted\""))),
+        ("bytes", call().binary(&[0, 1, 255]), form("binary", "AAH/", bytes(&[0, 1, 255]))),
+        ("no bytes", call().binary(&[]), form("binary", "", bytes(&[]))),
+        ("no type", call().untyped(&b"x"[..]), form("binary", "eA==", bytes(b"x"))),
+    ]
+}
+
+#[tokio::test]
+async fn what_the_application_sends_reaches_each_kind_of_client_in_its_form() {
+    let server = Server::start().await;
+    let mut receivers = Receivers::connect(&server).await;
+    for target in ["", "/groups/g", "/users/ann"] {
+        let call = server.rest().post(&format!("/api/hubs/chat{target}/:send"));
+        for (case, call, form) in bodies(&call) {
+            call.expect(202).await;
+            receivers.expect(&format!("{case} to {target}"), form).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_application_sends_to_one_connection_reaches_it_in_its_form() {
+    let server = Server::start().await;
+    let mut client = server.connect("chat", ClientSpec::json()).await;
+    let call = server.rest().post(&format!("/api/hubs/chat/connections/{}/:send", client.connection_id()));
+    for (case, call, form) in bodies(&call) {
+        call.expect(202).await;
+        let expected = json!({
+            "type": "message", "from": "server", "dataType": form.data_type, "data": form.data,
+        });
+        assert_eq!(client.next_json().await, expected, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn the_application_is_the_server_except_in_groups() {
+    let server = Server::start().await;
+    let mut client = server.connect("chat", ClientSpec::json().user("ann").group("g")).await;
+    for target in ["", "/users/ann"] {
+        server.rest().post(&format!("/api/hubs/chat{target}/:send")).text("x").expect(202).await;
+        let expected = json!({"type": "message", "from": "server", "dataType": "text", "data": "x"});
+        assert_eq!(client.next_json().await, expected);
+    }
+    let call = server.rest().post("/api/hubs/chat/groups/g/:send").text("x");
+    call.header("X-WebPubSub-Metadata-Trace-Id", "a1").expect(202).await;
+    let expected = json!({
+        "type": "message", "from": "group", "group": "g", "fromUserId": null, "dataType": "text", "data": "x",
+        "metadata": {"trace-id": "a1"},
+    });
+    assert_eq!(client.next_json().await, expected);
+}

@@ -1,0 +1,108 @@
+//! The configuration of a broker under test. The only file of the suites that knows the names of the broker's fields.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use broker::auth::key::AccessKey;
+use broker::config::{Config, Given, Kept, Machine, Place, Raw, TlsListener, check, entry};
+use broker::edge::tls::Identity;
+use broker::settings::{AnonymousConnectPolicy, HubSettings};
+use codec::ids::HubName;
+
+/// First access key of every broker under test.
+pub const PRIMARY_KEY: &str = "primary-key-of-the-test-suite-0123456789";
+/// Second access key of every broker under test.
+pub const SECONDARY_KEY: &str = "secondary-key-of-the-test-suite-0123456789";
+/// Signs what the broker gives out itself.
+const INTERNAL_KEY: &str = "internal-key-of-the-test-suite-0123456789";
+
+/// What a test wants to differ from the defaults of the house.
+pub struct Setup {
+    /// The configuration as it will be used; the methods below change the usual things.
+    pub config: Config,
+}
+
+impl Setup {
+    /// The defaults, on a free port of the loopback interface, with two workers, so that members of one group live on
+    /// different workers.
+    pub fn new() -> Self {
+        let mut raw = Raw::default();
+        for (entry, text) in [
+            (&entry::ACCESS_KEY, PRIMARY_KEY),
+            (&entry::SECONDARY_KEY, SECONDARY_KEY),
+            (&entry::TLS_LISTEN, "off"),
+            (&entry::OPERATIONS_LISTEN, "off"),
+            (&entry::DATA_DIR, "unused"),
+        ] {
+            raw.give(entry, Given { texts: vec![text.to_owned()], place: Place::Flag(entry) });
+        }
+        raw.fill(&Machine { processors: NonZeroUsize::MIN, data_dir: None });
+        let kept = Kept { internal_key: AccessKey::new(INTERNAL_KEY).unwrap(), identity: None };
+        let mut config = check(&raw).unwrap().into_config(kept);
+        config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        config.workers = NonZeroUsize::new(2).unwrap();
+        Self { config }
+    }
+
+    /// How many workers hold connections.
+    pub fn workers(&mut self, count: usize) -> &mut Self {
+        self.config.workers = NonZeroUsize::new(count).unwrap();
+        self
+    }
+
+    /// Lets clients without a token into a hub.
+    pub fn allow_anonymous(&mut self, hub: &str) -> &mut Self {
+        self.hub(hub).anonymous_connect_policy = AnonymousConnectPolicy::Allow;
+        self
+    }
+
+    /// How often the clients of a hub are pinged.
+    pub fn keep_alive(&mut self, hub: &str, interval: Duration) -> &mut Self {
+        self.hub(hub).keep_alive_interval = interval;
+        self
+    }
+
+    /// Longest time from accepting a socket until its request is whole.
+    pub fn handshake_timeout(&mut self, limit: Duration) -> &mut Self {
+        self.config.client.handshake_timeout = limit;
+        self
+    }
+
+    /// Most connections of the node.
+    pub fn max_connections(&mut self, count: usize) -> &mut Self {
+        self.config.client.max_connections = count;
+        self
+    }
+
+    /// Most messages, and most bytes, that wait for one client.
+    pub fn outbox(&mut self, messages: usize, bytes: usize) -> &mut Self {
+        self.config.client.outbox_messages = messages;
+        self.config.client.outbox_bytes = bytes;
+        self
+    }
+
+    /// Also listens with TLS, with this certificate chain and key in PEM.
+    pub fn tls(&mut self, chain: &str, key: &str) -> &mut Self {
+        let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.config.tls = Some(TlsListener { listen, identity });
+        self
+    }
+
+    /// Longest time that the node takes to stop.
+    pub fn grace(&mut self, limit: Duration) -> &mut Self {
+        self.config.drain.grace = limit;
+        self
+    }
+
+    /// URLs by which callers know the node beside its own, such as that of a proxy.
+    pub fn public_endpoints(&mut self, urls: &[&str]) -> &mut Self {
+        self.config.origins.public_endpoints = urls.iter().map(|url| url.parse().unwrap()).collect();
+        self
+    }
+
+    fn hub(&mut self, hub: &str) -> &mut HubSettings {
+        self.config.settings.hubs.entry(HubName::new(hub).unwrap()).or_default()
+    }
+}

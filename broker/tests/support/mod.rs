@@ -1,0 +1,50 @@
+//! What the black-box suites share: a broker on free ports, clients of several kinds, tokens and REST calls.
+//!
+//! Everything goes over real sockets; nothing here looks inside the broker. No assertion about one area of the broker
+//! belongs here. Every suite in `tests/` declares this module, and none uses all of it, hence the allowances.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod config;
+mod frame;
+mod panics;
+mod raw;
+mod rest;
+mod server;
+mod spec;
+mod token;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use client::{Client, Received};
+pub use config::{PRIMARY_KEY, SECONDARY_KEY, Setup};
+pub use frame::{Frame, Opcode};
+pub use raw::{RawSocket, Response};
+pub use rest::{Call, Reply, Rest};
+pub use server::Server;
+pub use spec::ClientSpec;
+pub use token::Token;
+
+/// The JSON subprotocol.
+pub const JSON: &str = "json.webpubsub.azure.v1";
+
+/// Longest wait for something that must happen. Generous, for it is only used up when a test fails.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits for what must happen.
+///
+/// # Panics
+/// When it has not happened within [`DEADLINE`]; `what` names it.
+pub async fn within_deadline<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
+    }
+}
+
+/// Encodes a text for one segment of a path or one value of a query.
+pub fn escape(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

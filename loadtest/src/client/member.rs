@@ -1,0 +1,210 @@
+//! One member: its socket, how far it has come, and what it does with the bytes that it is given.
+//!
+//! Its reading thread owns it, tells it of readiness and lends it the buffer.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use codec::websocket::Opcode;
+use mio::net::TcpStream;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::ClientError;
+use super::frame::{Header, masked};
+use super::handshake;
+use super::phase::Phase;
+use super::tally::{Delivery, Layout, Tally};
+
+/// First byte of a text message that is whole.
+const TEXT: u8 = Header::whole(Opcode::Text);
+
+/// A connection on its way to membership, or a member.
+pub(super) struct Member {
+    pub(super) stream: TcpStream,
+    pub(super) stage: Stage,
+    group: u32,
+    /// Number of the message that comes next.
+    expected: u32,
+    /// Bytes of a frame that is not whole yet.
+    tail: Vec<u8>,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The socket is not connected yet.
+    Connecting,
+    /// The upgrade was asked for.
+    Upgrading,
+    /// The WebSocket is open; `connected` has not come.
+    Greeting,
+    /// Membership was asked for.
+    Joining,
+    /// It is a member.
+    Joined,
+    /// It has sent its close frame.
+    Leaving,
+}
+
+/// What the members of a reading thread share.
+pub(super) struct Shared<'a> {
+    pub(super) phase: &'a Phase,
+    pub(super) layout: &'a mut Layout,
+    pub(super) tally: &'a mut Tally,
+    pub(super) buffer: &'a mut [u8],
+}
+
+impl Member {
+    /// Starts to connect.
+    ///
+    /// # Errors
+    /// [`ClientError::Socket`] when there is no socket or the source address cannot be had.
+    pub(super) fn connect(
+        address: SocketAddr,
+        source: Option<IpAddr>,
+        group: u32,
+    ) -> Result<Self, ClientError> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        if let Some(source) = source {
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+        }
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error.into()),
+            _ => {}
+        }
+        let stream = TcpStream::from_std(socket.into());
+        Ok(Self { stream, stage: Stage::Connecting, group, expected: 0, tail: Vec::new() })
+    }
+
+    /// The socket is connected: asks for the upgrade.
+    ///
+    /// # Errors
+    /// [`ClientError::Socket`] when it is not connected after all.
+    pub(super) fn upgrade(&mut self, request: &[u8]) -> Result<(), ClientError> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error.into());
+        }
+        self.stream.write_all(request)?;
+        self.stage = Stage::Upgrading;
+        Ok(())
+    }
+
+    /// Says that this connection ends.
+    ///
+    /// # Errors
+    /// [`ClientError::Socket`] when it has ended already.
+    pub(super) fn leave(&mut self) -> Result<(), ClientError> {
+        self.stage = Stage::Leaving;
+        let (frame, _) = masked(Opcode::Close, &1000_u16.to_be_bytes());
+        Ok(self.stream.write_all(&frame)?)
+    }
+
+    /// Numbers of messages start anew.
+    pub(super) fn begin_phase(&mut self) {
+        self.expected = 0;
+    }
+
+    /// Reads all that the socket has.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] ends the connection; while it leaves, that is what it waits for.
+    pub(super) fn read(&mut self, shared: &mut Shared<'_>) -> Result<(), ClientError> {
+        loop {
+            let kept = self.tail.len();
+            shared.buffer[..kept].copy_from_slice(&self.tail);
+            let room = shared.buffer.len() - kept;
+            let read = match self.stream.read(&mut shared.buffer[kept..]) {
+                Ok(0) => return Err(ClientError::Ended),
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let available = kept + read;
+            let used = self.take(available, shared)?;
+            if used == 0 && available == shared.buffer.len() {
+                return Err(ClientError::Unexpected {
+                    expected: "a frame of ordinary size",
+                    got: "an overlong or masked one".to_owned(),
+                });
+            }
+            self.tail.clear();
+            self.tail.extend_from_slice(&shared.buffer[used..available]);
+            // A read that leaves room has emptied the socket; the next bytes raise a new event.
+            if read < room {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what is whole from the front of the buffer and returns its length.
+    fn take(&mut self, available: usize, shared: &mut Shared<'_>) -> Result<usize, ClientError> {
+        let bytes = &shared.buffer[..available];
+        let mut used = 0;
+        if self.stage == Stage::Upgrading {
+            let Some(len) = handshake::check_upgrade(bytes)? else {
+                return Ok(0);
+            };
+            self.stage = Stage::Greeting;
+            used = len;
+        }
+        let now = Instant::now();
+        while let Some(header) = Header::parse(&bytes[used..]) {
+            let start = used + header.len;
+            let end = start.saturating_add(header.content_len);
+            let Some(content) = bytes.get(start..end) else {
+                break;
+            };
+            if header.first == TEXT && self.stage == Stage::Joined {
+                let delivery = Delivery { phase: shared.phase, group: self.group, content, now };
+                shared.tally.deliver(&delivery, shared.layout, &mut self.expected);
+            } else if !self.take_other(header.first, content)? {
+                shared.tally.foreign += 1;
+            }
+            used = end;
+        }
+        Ok(used)
+    }
+
+    /// Takes a frame that is no delivery; false when it belongs to nothing that is known here.
+    fn take_other(&mut self, first: u8, content: &[u8]) -> Result<bool, ClientError> {
+        const PING: u8 = Header::whole(Opcode::Ping);
+        const PONG: u8 = Header::whole(Opcode::Pong);
+        const CLOSE: u8 = Header::whole(Opcode::Close);
+        match (first, self.stage) {
+            (CLOSE, _) => return Err(closed(content)),
+            (_, Stage::Leaving) | (PONG, _) => {}
+            (PING, _) => self.stream.write_all(&masked(Opcode::Pong, content).0)?,
+            (TEXT, Stage::Greeting) => {
+                handshake::check_connected(content)?;
+                let join = handshake::join_text(&handshake::group_name(self.group)?);
+                self.stream.write_all(&masked(Opcode::Text, join.as_bytes()).0)?;
+                self.stage = Stage::Joining;
+            }
+            (TEXT, Stage::Joining) => {
+                handshake::check_joined(content)?;
+                self.stage = Stage::Joined;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// `EINPROGRESS` of Linux, for which the standard library has no name.
+const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
+
+/// What a close frame says.
+pub(super) fn closed(content: &[u8]) -> ClientError {
+    let got = match content {
+        [a, b, reason @ ..] => {
+            let code = u16::from_be_bytes([*a, *b]);
+            format!("a close frame, {code} {}", String::from_utf8_lossy(reason))
+        }
+        _ => "a close frame without a code".to_owned(),
+    };
+    ClientError::Unexpected { expected: "a message", got }
+}

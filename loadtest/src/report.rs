@@ -1,0 +1,271 @@
+//! What was measured: figures of every run, their medians beside the limits', and what was wrong.
+//!
+//! Only `scenario` fills it. A figure is never shown without what it was measured beside in the same run.
+
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::arguments::LimitKind;
+use crate::client::Tally;
+
+/// A publish that leaves later than this after it was due makes the fixed rate untrue.
+const LATEST_SEND: Duration = Duration::from_secs(1);
+
+/// Who was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The broker.
+    Server,
+    /// The machine's limit.
+    Limit(LimitKind),
+}
+
+impl Subject {
+    /// Name in tables and files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Limit(LimitKind::Single) => "limit-single",
+            Self::Limit(LimitKind::Coalescing) => "limit-coalescing",
+        }
+    }
+}
+
+/// What a number means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Figure {
+    /// Resident bytes for each idle connection.
+    BytesPerConnection,
+    /// Server's microseconds of processor time for each connect.
+    MicrosPerConnect,
+    ConnectsPerSecond,
+    /// Resident bytes of the server as it started.
+    MemoryCold,
+    /// Resident bytes after the first few connections came and left.
+    MemoryBefore,
+    /// Resident bytes with all connections.
+    MemoryWith,
+    /// Resident bytes after all have left.
+    MemoryAfter,
+    /// After in relation to before.
+    MemoryKept,
+    /// Cores that 100,000 idle connections would use.
+    IdleCoresPer100k,
+    DeliveriesPerCpuSecond,
+    /// Milliseconds from when a message was due.
+    LatencyP50,
+    LatencyP90,
+    LatencyP99,
+    LatencyMax,
+    /// Milliseconds by which the latest publish left late.
+    LatestSend,
+    DeliveriesPerSecond,
+    /// Cores that the server used.
+    ServerCores,
+    /// Cores that this program used.
+    GeneratorCores,
+    Publishes,
+    Deliveries,
+    DeliveryRatio,
+}
+
+/// All that was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    title: String,
+    machine: Machine,
+    /// Median over the runs: by phase, figure and subject.
+    medians: Vec<PhaseMedians>,
+    runs: Vec<Run>,
+}
+
+#[derive(Debug, Serialize)]
+struct Machine {
+    cores: usize,
+    kernel: String,
+}
+
+/// Medians of one phase.
+#[derive(Debug, Serialize)]
+struct PhaseMedians {
+    phase: &'static str,
+    figures: Vec<FigureMedians>,
+}
+
+/// Medians of one figure.
+#[derive(Debug, Serialize)]
+struct FigureMedians {
+    figure: Figure,
+    by_subject: BTreeMap<&'static str, f64>,
+    /// Of the server's figure to each limit's, each taken within one run.
+    ratio_to: BTreeMap<&'static str, f64>,
+}
+
+/// One run: every subject once.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    pub(crate) subjects: Vec<SubjectReport>,
+}
+
+/// What one subject did in one run.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubjectReport {
+    pub(crate) subject: &'static str,
+    pub(crate) phases: Vec<PhaseReport>,
+}
+
+/// What one subject did in one phase.
+#[derive(Debug, Serialize)]
+pub(crate) struct PhaseReport {
+    phase: &'static str,
+    figures: BTreeMap<Figure, f64>,
+    faults: Vec<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReportError {
+    #[error("cannot write {file}: {error}")]
+    Write { file: PathBuf, error: std::io::Error },
+    #[error("the report cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl PhaseReport {
+    pub(crate) fn new(phase: &'static str) -> Self {
+        Self { phase, figures: BTreeMap::new(), faults: Vec::new() }
+    }
+
+    /// Adds a figure. One that is no number, for want of processor time to divide by, is left out.
+    pub(crate) fn add(&mut self, figure: Figure, value: f64) {
+        if value.is_finite() {
+            self.figures.insert(figure, value);
+        }
+    }
+
+    /// Every member must have received every message, in order, and be there still.
+    pub(crate) fn check_deliveries(&mut self, expected: u64, tally: &Tally) {
+        if tally.deliveries != expected {
+            self.faults.push(format!("{} deliveries instead of {expected}", tally.deliveries));
+        }
+        if tally.disordered > 0 {
+            self.faults.push(format!("{} deliveries did not follow the one before", tally.disordered));
+        }
+        self.check_connections(tally);
+    }
+
+    /// Nobody must have received anything, and all must be there still.
+    pub(crate) fn check_silence(&mut self, tally: &Tally) {
+        if tally.deliveries > 0 {
+            self.faults.push(format!("{} messages that nobody published", tally.deliveries));
+        }
+        self.check_connections(tally);
+    }
+
+    fn check_connections(&mut self, tally: &Tally) {
+        if tally.foreign > 0 {
+            self.faults.push(format!("{} frames that are none of ours", tally.foreign));
+        }
+        if tally.lost > 0 {
+            let reason = tally.first_loss.as_deref().unwrap_or("for an unknown reason");
+            self.faults.push(format!("{} connections ended, the first: {reason}", tally.lost));
+        }
+    }
+
+    /// The generator must have kept its own rate.
+    pub(crate) fn check_arrival(&mut self, latest: Duration) {
+        if latest > LATEST_SEND {
+            let late = latest.as_secs_f64();
+            self.faults.push(format!("a publish left {late:.1} s late: the generator did not keep the rate"));
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(title: String, runs: Vec<Run>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let machine = Machine { cores, kernel: kernel.trim().to_owned() };
+        Self { title, machine, medians: medians(&runs), runs }
+    }
+
+    /// Whether no subject had a fault in any run.
+    pub(crate) fn is_good(&self) -> bool {
+        self.faults().next().is_none()
+    }
+
+    /// All that was wrong.
+    fn faults(&self) -> impl Iterator<Item = String> {
+        let subjects = self.runs.iter().flat_map(|run| &run.subjects);
+        subjects.flat_map(|SubjectReport { subject, phases }| {
+            let faults =
+                phases.iter().flat_map(|phase| phase.faults.iter().map(|fault| (phase.phase, fault)));
+            faults.map(move |(phase, fault)| format!("{subject}, {phase}: {fault}"))
+        })
+    }
+
+    /// Writes all of it, every run included.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`] when the file cannot be written.
+    pub(crate) fn write_json(&self, file: &Path) -> Result<(), ReportError> {
+        let text = serde_json::to_string_pretty(self)?;
+        std::fs::write(file, text).map_err(|error| ReportError::Write { file: file.to_owned(), error })
+    }
+}
+
+/// Medians in the order of the first run's phases.
+fn medians(runs: &[Run]) -> Vec<PhaseMedians> {
+    let Some(first) = runs.first().and_then(|run| run.subjects.first()) else {
+        return Vec::new();
+    };
+    let phases = first.phases.iter().map(|phase| phase.phase);
+    phases.map(|phase| PhaseMedians { phase, figures: figure_medians(runs, phase) }).collect()
+}
+
+fn figure_medians(runs: &[Run], phase: &str) -> Vec<FigureMedians> {
+    let mut values: BTreeMap<Figure, BTreeMap<&'static str, Vec<f64>>> = BTreeMap::new();
+    let mut ratios: BTreeMap<Figure, BTreeMap<&'static str, Vec<f64>>> = BTreeMap::new();
+    for run in runs {
+        let of_phase = |subject: &SubjectReport| {
+            let found = subject.phases.iter().find(|candidate| candidate.phase == phase);
+            (subject.subject, found.map(|found| found.figures.clone()).unwrap_or_default())
+        };
+        let subjects: BTreeMap<_, _> = run.subjects.iter().map(of_phase).collect();
+        let server = subjects.get(Subject::Server.name());
+        for (subject, figures) in &subjects {
+            for (figure, value) in figures {
+                values.entry(*figure).or_default().entry(subject).or_default().push(*value);
+                let ours = server.and_then(|figures| figures.get(figure));
+                if let Some(ours) = ours.filter(|_| *subject != Subject::Server.name() && *value > 0.0) {
+                    ratios.entry(*figure).or_default().entry(subject).or_default().push(ours / value);
+                }
+            }
+        }
+    }
+    let of_all = |map: BTreeMap<&'static str, Vec<f64>>| {
+        map.into_iter().map(|(subject, mut values)| (subject, median(&mut values))).collect()
+    };
+    let medians = values.into_iter().map(|(figure, by_subject)| FigureMedians {
+        figure,
+        by_subject: of_all(by_subject),
+        ratio_to: of_all(ratios.remove(&figure).unwrap_or_default()),
+    });
+    medians.collect()
+}
+
+/// The middle one, or the mean of the two in the middle. `values` must not be empty.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! The report as text: a table for each phase, a line for each figure.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{Figure, FigureMedians, PhaseMedians, Report, Subject};
+use crate::arguments::LimitKind;
+
+/// Columns of figures, then those of ratios.
+const SUBJECTS: [Subject; 3] =
+    [Subject::Server, Subject::Limit(LimitKind::Single), Subject::Limit(LimitKind::Coalescing)];
+
+impl Figure {
+    /// What the table calls it, with its unit.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::BytesPerConnection => "RSS bytes per connection",
+            Self::MicrosPerConnect => "server CPU us per connect",
+            Self::ConnectsPerSecond => "connects per second",
+            Self::MemoryCold => "RSS bytes at start",
+            Self::MemoryBefore => "RSS bytes before, warm",
+            Self::MemoryWith => "RSS bytes with all",
+            Self::MemoryAfter => "RSS bytes after all left",
+            Self::MemoryKept => "RSS after / before",
+            Self::IdleCoresPer100k => "idle cores per 100,000",
+            Self::DeliveriesPerCpuSecond => "deliveries per server CPU s",
+            Self::LatencyP50 => "latency p50 ms",
+            Self::LatencyP90 => "latency p90 ms",
+            Self::LatencyP99 => "latency p99 ms",
+            Self::LatencyMax => "latency max ms",
+            Self::LatestSend => "latest send ms late",
+            Self::DeliveriesPerSecond => "deliveries per second",
+            Self::ServerCores => "cores used by the server",
+            Self::GeneratorCores => "cores used by the generator",
+            Self::Publishes => "publishes",
+            Self::Deliveries => "deliveries",
+            Self::DeliveryRatio => "delivery ratio",
+        }
+    }
+
+    const fn decimals(self) -> usize {
+        match self {
+            Self::DeliveryRatio => 6,
+            Self::MemoryKept | Self::IdleCoresPer100k | Self::ServerCores | Self::GeneratorCores => 3,
+            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP99 | Self::LatencyMax | Self::LatestSend => 2,
+            Self::MicrosPerConnect => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether the server's figure says something in relation to a limit's.
+    const fn is_compared(self) -> bool {
+        matches!(
+            self,
+            Self::MicrosPerConnect
+                | Self::DeliveriesPerCpuSecond
+                | Self::LatencyP50
+                | Self::LatencyP90
+                | Self::LatencyP99
+        )
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title)?;
+        let (cores, kernel) = (self.machine.cores, &self.machine.kernel);
+        writeln!(f, "medians of {} run(s); {cores} cores, Linux {kernel}", self.runs.len())?;
+        for phase in &self.medians {
+            write!(f, "\n{phase}")?;
+        }
+        for fault in self.faults() {
+            writeln!(f, "\nWRONG: {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for PhaseMedians {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<28}", self.phase)?;
+        for subject in SUBJECTS {
+            write!(f, " {:>16}", subject.name())?;
+        }
+        writeln!(f, " {:>10} {:>13}", "of single", "of coalescing")?;
+        self.figures.iter().try_for_each(|figure| writeln!(f, "{figure}"))
+    }
+}
+
+impl Display for FigureMedians {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<28}", self.figure.label())?;
+        for subject in SUBJECTS {
+            let value = self.by_subject.get(subject.name());
+            let text = value.map_or_else(|| "-".to_owned(), |value| number(*value, self.figure.decimals()));
+            write!(f, " {text:>16}")?;
+        }
+        for (subject, width) in SUBJECTS[1..].iter().zip([10, 13]) {
+            let ratio = self.ratio_to.get(subject.name()).filter(|_| self.figure.is_compared());
+            let text = ratio.map_or_else(String::new, |ratio| format!("{:.1} %", ratio * 100.0));
+            write!(f, " {text:>width$}")?;
+        }
+        Ok(())
+    }
+}
+
+/// With commas between thousands.
+fn number(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
+    let mut out = String::from(if value < 0.0 { "-" } else { "" });
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let check = |value, decimals, expected: &str| assert_eq!(number(value, decimals), expected);
+        check(0.0, 0, "0");
+        check(999.0, 0, "999");
+        check(1_000.4, 0, "1,000");
+        check(-1_234_567.0, 1, "-1,234,567.0");
+        check(0.999_999_5, 6, "1.000000");
+    }
+}

@@ -1,0 +1,175 @@
+//! What is measured: each scenario runs over every subject, as often as asked, and makes one report.
+//!
+//! A subject is the broker or one of the limit servers; all take part in each run, so that a ratio never compares two
+//! moments of a noisy machine. `main` is the caller.
+
+mod idle;
+mod publish;
+
+use crate::arguments::{
+    Common, FanoutArguments, GroupsArguments, IdleArguments, PhaseKind, PublishArguments, SmokeArguments,
+};
+use crate::client::{Check, ClientError, Members, Plan};
+use crate::process::{ProcessError, allow_connections};
+use crate::report::{PhaseReport, Report, ReportError, Run, Subject, SubjectReport};
+use crate::server::{Server, ServerError};
+
+use self::publish::Shape;
+
+/// Why a scenario has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ScenarioError {
+    #[error("{subject}: {fault}")]
+    Fault { subject: &'static str, fault: Fault },
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error("nothing to measure: give --server-command or --connection-string, or leave the limits on")]
+    NoSubject,
+}
+
+/// What can go wrong while a subject is measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// A running server and what it is.
+struct Target<'a> {
+    subject: Subject,
+    server: &'a Server,
+    common: &'a Common,
+}
+
+impl Target<'_> {
+    /// Connects members, member `n` to group `n % groups`, and waits until all have joined.
+    fn connect(&self, connections: u32, groups: u32) -> Result<Members, ClientError> {
+        let (threads, users) = (self.common.threads, self.common.users);
+        let access = self.server.access.clone();
+        Members::connect(&Plan { access, connections, groups, threads, users })
+    }
+
+    /// The limit server sends one prebuilt frame, whose number never changes.
+    fn check(&self) -> Check {
+        match self.subject {
+            Subject::Server => Check::Numbers,
+            Subject::Limit(_) => Check::Counts,
+        }
+    }
+}
+
+/// Memory and connects; true when nothing was wrong.
+///
+/// # Errors
+/// [`ScenarioError`] when something could not be measured at all.
+pub(crate) fn idle(arguments: &IdleArguments) -> Result<bool, ScenarioError> {
+    allow_connections(arguments.connections)?;
+    let title = format!("idle: {} connections in one group", arguments.connections);
+    let report = measure(title, &arguments.common, 128, |target| idle::run(target, arguments))?;
+    finish(&report, &arguments.common)
+}
+
+/// One group; true when every message arrived.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn fanout(arguments: &FanoutArguments) -> Result<bool, ScenarioError> {
+    let FanoutArguments { members, rate, publish, common } = arguments;
+    let shape = Shape { name: "fanout", groups: 1, members: *members, rate: *rate, publish };
+    published(&shape, common)
+}
+
+/// Many groups; true when every message arrived.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn groups(arguments: &GroupsArguments) -> Result<bool, ScenarioError> {
+    let GroupsArguments { groups, members, rate, publish, common } = arguments;
+    let shape = Shape { name: "groups", groups: *groups, members: *members, rate: *rate, publish };
+    published(&shape, common)
+}
+
+/// All scenarios in small; true when every message arrived. No speed is asked for, hence no limit beside a server.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn smoke(arguments: &SmokeArguments) -> Result<bool, ScenarioError> {
+    let common = &arguments.common;
+    let has_server = common.server_command.is_some() || common.connection_string.is_some();
+    let without_limits = has_server || common.without_limits;
+    let common = Common { runs: 1, json: None, without_limits, ..common.clone() };
+    let idle_arguments = IdleArguments { connections: 200, hold: 0, common: common.clone() };
+    let publish =
+        PublishArguments { phases: PhaseKind::BOTH.to_vec(), seconds: 1, payload: 128, window: None };
+    let fanout = Shape { name: "fanout", groups: 1, members: 50, rate: 100, publish: &publish };
+    let groups = Shape { name: "groups", groups: 20, members: 5, rate: 200, publish: &publish };
+    let outcomes = [idle(&idle_arguments)?, published(&fanout, &common)?, published(&groups, &common)?];
+    Ok(outcomes.into_iter().all(|good| good))
+}
+
+fn published(shape: &Shape<'_>, common: &Common) -> Result<bool, ScenarioError> {
+    allow_connections(shape.connections())?;
+    let report = measure(shape.title(), common, shape.publish.payload, |target| publish::run(target, shape))?;
+    finish(&report, common)
+}
+
+/// Runs a scenario over all subjects, as often as asked, each with a server of its own.
+fn measure(
+    title: String,
+    common: &Common,
+    payload: u32,
+    scenario: impl Fn(&Target<'_>) -> Result<Vec<PhaseReport>, Fault>,
+) -> Result<Report, ScenarioError> {
+    let subjects = subjects(common)?;
+    let mut runs = Vec::new();
+    for run in 1..=common.runs {
+        let mut reports = Vec::new();
+        for &subject in &subjects {
+            eprintln!("{title}: run {run} of {}, {}", common.runs, subject.name());
+            let server = start(subject, common, payload)?;
+            let target = Target { subject, server: &server, common };
+            let phases =
+                scenario(&target).map_err(|fault| ScenarioError::Fault { subject: subject.name(), fault })?;
+            reports.push(SubjectReport { subject: subject.name(), phases });
+        }
+        runs.push(Run { subjects: reports });
+    }
+    Ok(Report::new(title, runs))
+}
+
+/// The limits come first, so that the first to run on a cold machine is not the broker alone.
+fn subjects(common: &Common) -> Result<Vec<Subject>, ScenarioError> {
+    let mut subjects = Vec::new();
+    if !common.without_limits {
+        subjects.extend(common.limits.iter().copied().map(Subject::Limit));
+    }
+    if common.server_command.is_some() || common.connection_string.is_some() {
+        subjects.push(Subject::Server);
+    }
+    if subjects.is_empty() { Err(ScenarioError::NoSubject) } else { Ok(subjects) }
+}
+
+fn start(subject: Subject, common: &Common, payload: u32) -> Result<Server, ScenarioError> {
+    let hub = &common.hub;
+    let server = match (subject, &common.server_command, &common.connection_string, common.server_pid) {
+        (Subject::Limit(kind), ..) => Server::start_limit(kind, payload, hub)?,
+        (Subject::Server, Some(command), ..) => Server::start(command, hub)?,
+        (Subject::Server, None, Some(text), Some(pid)) => Server::attach(text, pid, hub)?,
+        (Subject::Server, ..) => return Err(ScenarioError::NoSubject),
+    };
+    Ok(server)
+}
+
+fn finish(report: &Report, common: &Common) -> Result<bool, ScenarioError> {
+    println!("{report}");
+    if let Some(file) = &common.json {
+        report.write_json(file)?;
+    }
+    Ok(report.is_good())
+}

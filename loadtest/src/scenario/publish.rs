@@ -1,0 +1,193 @@
+//! A publisher and the members of its groups: what each delivery costs the server, how late it is, whether all arrive.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::{Fault, Target};
+use crate::arguments::{PhaseKind, PublishArguments};
+use crate::client::{Members, Phase, Progress, PublishPlan, Publisher, Schedule, Sent, Tally, Window};
+use crate::process::Process;
+use crate::report::{Figure, PhaseReport};
+
+/// Between the moment when members know of a phase and the first message.
+const LEAD: Duration = Duration::from_millis(20);
+/// Deliveries to one group's members that are on their way at most: 51 messages to 10,000. It bounds what a server can
+/// join into one send, and what fills the kernel's buffers.
+const ONE_GROUP_ON_THE_WAY: u32 = 512_000;
+/// Fewer with many groups, as a group that is one of many rarely has many messages at once: 12 in each of 1,000 groups
+/// of 10.
+const GROUPS_ON_THE_WAY: u32 = 128_000;
+const SMALLEST_WINDOW: u32 = 4;
+/// Well below the 1,000 messages at which a slow client is dropped.
+const LARGEST_WINDOW: u32 = 256;
+
+/// Who receives and how it is sent.
+pub(super) struct Shape<'a> {
+    pub(super) name: &'static str,
+    pub(super) groups: u32,
+    /// Members of each group.
+    pub(super) members: u32,
+    /// Messages per second over all groups.
+    pub(super) rate: u32,
+    pub(super) publish: &'a PublishArguments,
+}
+
+/// What a phase needs: what members must know, how to publish.
+struct Prepared {
+    name: &'static str,
+    publisher: Publisher,
+    phase: Phase,
+    plan: PublishPlan,
+}
+
+/// What came of it.
+struct Outcome {
+    sent: Sent,
+    tally: Tally,
+    elapsed: Duration,
+    /// Processor time of the server.
+    cpu: Duration,
+    /// Processor time of this program.
+    own_cpu: Duration,
+}
+
+impl Shape<'_> {
+    /// All members.
+    pub(super) fn connections(&self) -> u32 {
+        self.groups.saturating_mul(self.members)
+    }
+
+    /// What the report is called.
+    pub(super) fn title(&self) -> String {
+        let (groups, members, payload) = (self.groups, self.members, self.publish.payload);
+        let Window { batch, depth } = self.window();
+        format!(
+            "{}: {groups} group(s) of {members}, {payload} bytes; paced at {} messages/s, saturation with {depth} \
+             batches of {batch} per group on their way",
+            self.name, self.rate
+        )
+    }
+
+    fn window(&self) -> Window {
+        let on_the_way = if self.groups == 1 { ONE_GROUP_ON_THE_WAY } else { GROUPS_ON_THE_WAY };
+        let default = (on_the_way / self.connections().max(1)).clamp(SMALLEST_WINDOW, LARGEST_WINDOW);
+        Window::new(self.publish.window.unwrap_or(default))
+    }
+
+    /// Connects the publisher and plans the phase; a phase at a fixed rate starts within moments.
+    fn prepare(&self, kind: PhaseKind, target: &Target<'_>) -> Result<Prepared, Fault> {
+        let publisher = Publisher::connect(&target.server.access, self.groups, self.publish.payload)?;
+        let check = target.check();
+        let duration = Duration::from_secs(u64::from(self.publish.seconds));
+        Ok(match kind {
+            PhaseKind::Paced => {
+                let interval = Duration::from_secs(1) / self.rate;
+                let schedule = Schedule { start: Instant::now() + LEAD, interval, groups: self.groups };
+                let count = u64::from(self.rate) * u64::from(self.publish.seconds);
+                let phase = Phase { check, schedule: Some(schedule), progress: None };
+                let plan = PublishPlan::Paced { schedule, count };
+                Prepared { name: "paced", publisher, phase, plan }
+            }
+            PhaseKind::Saturation => {
+                let (ready, heard) = mpsc::channel();
+                let window = self.window();
+                let progress = Progress::new(window, self.groups, self.members, ready);
+                let phase = Phase { check, schedule: None, progress: Some(progress) };
+                let plan = PublishPlan::Saturating { window, ready: heard, duration };
+                Prepared { name: "saturation", publisher, phase, plan }
+            }
+        })
+    }
+}
+
+/// Measures one subject: all members join, then one phase follows the other.
+pub(super) fn run(target: &Target<'_>, shape: &Shape<'_>) -> Result<Vec<PhaseReport>, Fault> {
+    let members = target.connect(shape.connections(), shape.groups)?;
+    let mut reports = Vec::new();
+    for &kind in &shape.publish.phases {
+        let prepared = shape.prepare(kind, target)?;
+        let name = prepared.name;
+        let outcome = publish(target, &members, prepared, shape.members)?;
+        reports.push(report(name, shape, outcome));
+    }
+    Ok(reports)
+}
+
+fn publish(
+    target: &Target<'_>,
+    members: &Members,
+    prepared: Prepared,
+    members_per_group: u32,
+) -> Result<Outcome, Fault> {
+    let (server, own) = (target.server.process, Process::current());
+    members.begin(prepared.phase)?;
+    let (started, cpu_before, own_before) = (Instant::now(), server.cpu_time()?, own.cpu_time()?);
+    let sent = prepared.publisher.publish(&prepared.plan)?;
+    members.await_deliveries(sent.publishes * u64::from(members_per_group));
+    let elapsed = started.elapsed();
+    let cpu = server.cpu_time()?.saturating_sub(cpu_before);
+    let own_cpu = own.cpu_time()?.saturating_sub(own_before);
+    Ok(Outcome { sent, tally: members.tally()?, elapsed, cpu, own_cpu })
+}
+
+fn report(name: &'static str, shape: &Shape<'_>, outcome: Outcome) -> PhaseReport {
+    let Outcome { sent, mut tally, elapsed, cpu, own_cpu } = outcome;
+    let expected = sent.publishes * u64::from(shape.members);
+    let deliveries = tally.deliveries as f64;
+    let mut report = PhaseReport::new(name);
+    report.add(Figure::DeliveriesPerCpuSecond, deliveries / cpu.as_secs_f64());
+    if let Some(latency) = Percentiles::of(&mut tally.latencies) {
+        report.add(Figure::LatencyP50, latency.p50);
+        report.add(Figure::LatencyP90, latency.p90);
+        report.add(Figure::LatencyP99, latency.p99);
+        report.add(Figure::LatencyMax, latency.max);
+        report.add(Figure::LatestSend, sent.latest.as_secs_f64() * 1e3);
+    }
+    report.add(Figure::DeliveriesPerSecond, deliveries / elapsed.as_secs_f64());
+    report.add(Figure::ServerCores, cpu.as_secs_f64() / elapsed.as_secs_f64());
+    report.add(Figure::GeneratorCores, own_cpu.as_secs_f64() / elapsed.as_secs_f64());
+    report.add(Figure::Publishes, sent.publishes as f64);
+    report.add(Figure::Deliveries, deliveries);
+    report.add(Figure::DeliveryRatio, deliveries / expected as f64);
+    report.check_deliveries(expected, &tally);
+    report.check_arrival(sent.latest);
+    report
+}
+
+/// Latencies in milliseconds.
+#[derive(Debug, PartialEq)]
+struct Percentiles {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    max: f64,
+}
+
+impl Percentiles {
+    /// Of latencies in microseconds, which are reordered; `None` of none.
+    fn of(latencies: &mut [u32]) -> Option<Self> {
+        latencies.sort_unstable();
+        let last = latencies.len().checked_sub(1)?;
+        // The smallest value that at least this share of all does not exceed.
+        let at = |share: f64| {
+            let rank = (share * latencies.len() as f64).ceil() as usize;
+            f64::from(latencies[rank.saturating_sub(1).min(last)]) / 1e3
+        };
+        Some(Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_latencies_that_occurred() {
+        let mut latencies: Vec<u32> = (1..=1_000).rev().map(|millis| millis * 1_000).collect();
+        let expected = Percentiles { p50: 500.0, p90: 900.0, p99: 990.0, max: 1_000.0 };
+        assert_eq!(Percentiles::of(&mut latencies), Some(expected));
+        let one = Percentiles { p50: 2.5, p90: 2.5, p99: 2.5, max: 2.5 };
+        assert_eq!(Percentiles::of(&mut [2_500]), Some(one));
+        assert_eq!(Percentiles::of(&mut []), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! The server that is measured: started for a run and stopped after it, or running already.
+//!
+//! Knows nothing of what is measured. `scenario` calls it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::access::{Access, AccessError};
+use crate::arguments::LimitKind;
+use crate::process::Process;
+
+/// What the line with the connection string starts with.
+const CONNECTION_STRING: &str = "Connection string:";
+/// How long a server may take to print it.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+/// How long a server may take to end when it is asked to.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A running server. One that was started here ends when this is dropped.
+pub(crate) struct Server {
+    /// How to get in.
+    pub(crate) access: Access,
+    /// What is measured.
+    pub(crate) process: Process,
+    /// Only kept to end it.
+    _started: Option<Started>,
+}
+
+struct Started {
+    child: Child,
+    output: Option<JoinHandle<()>>,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    #[error("cannot start `{command}`: {error}")]
+    Start { command: String, error: std::io::Error },
+    #[error("`{0}` printed no line \"{CONNECTION_STRING} ...\" on its standard output within 20 seconds")]
+    Silent(String),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error("cannot find this program's own file, which is started as the limit server: {0}")]
+    OwnFile(std::io::Error),
+}
+
+impl Server {
+    /// Starts a server with the shell's rules for quotes and waits until it has printed its connection string.
+    ///
+    /// # Errors
+    /// [`ServerError`] when the server cannot be started, says nothing in time, or prints a string that is not one.
+    pub(crate) fn start(command: &str, hub: &str) -> Result<Self, ServerError> {
+        // With `exec` the shell becomes the server, so that the process that is measured is the server.
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("exec {command}"));
+        spawn(&mut shell, command, hub)
+    }
+
+    /// Starts this program's limit server.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start_limit(kind: LimitKind, payload: u32, hub: &str) -> Result<Self, ServerError> {
+        let own_file = std::env::current_exe().map_err(ServerError::OwnFile)?;
+        let mut command = Command::new(own_file);
+        command.args(["limit-server", "--kind", kind.name(), "--payload", &payload.to_string()]);
+        spawn(&mut command, "loadtest limit-server", hub)
+    }
+
+    /// Takes a server that runs already; it goes on running.
+    ///
+    /// # Errors
+    /// [`ServerError::Access`] when the connection string is none.
+    pub(crate) fn attach(connection_string: &str, pid: u32, hub: &str) -> Result<Self, ServerError> {
+        let access = Access::new(connection_string, hub)?;
+        Ok(Self { access, process: Process::new(pid), _started: None })
+    }
+}
+
+fn spawn(command: &mut Command, shown: &str, hub: &str) -> Result<Server, ServerError> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| ServerError::Start { command: shown.to_owned(), error })?;
+    let process = Process::new(child.id());
+    let (found, connection_string) = mpsc::channel();
+    let output = child.stdout.take().map(|output| std::thread::spawn(move || read_output(output, &found)));
+    // From here on an early return stops the child.
+    let started = Started { child, output };
+    let text =
+        connection_string.recv_timeout(START_DEADLINE).map_err(|_| ServerError::Silent(shown.to_owned()))?;
+    Ok(Server { access: Access::new(&text, hub)?, process, _started: Some(started) })
+}
+
+/// Reads to the end, because a server whose output nobody reads would come to a halt.
+fn read_output(output: ChildStdout, found: &mpsc::Sender<String>) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if let Some((_, text)) = line.split_once(CONNECTION_STRING) {
+            // Nobody waits for a second one.
+            let _ = found.send(text.trim().to_owned());
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let deadline = Instant::now() + STOP_DEADLINE;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if let Some(output) = self.output.take() {
+            let _ = output.join();
+        }
+    }
+}
