@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use codec::ids::{HubName, NodeId};
@@ -88,7 +89,7 @@ struct Node {
     operations_listen: Option<SocketAddr>,
     origins: Origins,
     secondary_key: Option<AccessKey>,
-    hubs: BTreeMap<HubName, HubSettings>,
+    hubs: BTreeMap<HubName, Arc<HubSettings>>,
     client: ClientConfig,
     rest: RestConfig,
     drain: DrainConfig,
@@ -232,7 +233,7 @@ impl Checker<'_> {
         dir
     }
 
-    fn hubs(&mut self) -> Option<BTreeMap<HubName, HubSettings>> {
+    fn hubs(&mut self) -> Option<BTreeMap<HubName, Arc<HubSettings>>> {
         let Some(file) = self.maybe(&entry::HUBS, path)? else {
             return Some(BTreeMap::new());
         };

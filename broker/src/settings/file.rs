@@ -10,6 +10,7 @@
 //! What is not known is refused, and every fault of a file is found in one reading. Opening the file is the caller's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codec::ids::HubName;
@@ -26,7 +27,7 @@ const KEEP_ALIVE: &str = "webSocketKeepAliveIntervalInSeconds";
 ///
 /// # Errors
 /// Every fault of the file, in the order of its lines.
-pub(crate) fn parse(text: &str) -> Result<BTreeMap<HubName, HubSettings>, Vec<Fault>> {
+pub(crate) fn parse(text: &str) -> Result<BTreeMap<HubName, Arc<HubSettings>>, Vec<Fault>> {
     let file: File = yaml::read(text).map_err(|fault| vec![fault])?;
     let mut faults = Vec::new();
     for key in &file.unknown {
@@ -52,7 +53,7 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<HubName, HubSettings>, Vec<Fa
                 format!("hub \"{}\" has settings on line {line} already: hub names ignore case", name.text);
             faults.push(fault(name.line, reason));
         }
-        hubs.insert(hub, settings);
+        hubs.insert(hub, Arc::new(settings));
     }
     if faults.is_empty() {
         return Ok(hubs);
@@ -170,8 +171,9 @@ mod tests {
                 let settings = HubSettings {
                     anonymous_connect_policy: *policy,
                     keep_alive_interval: Duration::from_secs(*seconds),
+                    ..HubSettings::default()
                 };
-                (HubName::new(name).unwrap(), settings)
+                (HubName::new(name).unwrap(), Arc::new(settings))
             })
             .collect();
         assert_eq!(parse(text), Ok(expected), "{text}");

@@ -4,13 +4,17 @@
 //! the composition root read them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use codec::event::EventKind;
 use codec::ids::HubName;
 
+use self::handler::EventHandler;
 use crate::auth::key::Keys;
 
 pub(crate) mod file;
+pub mod handler;
 pub(crate) mod yaml;
 
 /// Everything that may change while a node runs. A new value replaces the old one whole.
@@ -19,17 +23,22 @@ pub struct Settings {
     /// Keys that sign and verify tokens.
     pub keys: Keys,
     /// Settings of the hubs that have any.
-    pub hubs: BTreeMap<HubName, HubSettings>,
+    pub hubs: BTreeMap<HubName, Arc<HubSettings>>,
 }
 
 /// Settings of one hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubSettings {
     /// What happens to clients without a token.
     pub anonymous_connect_policy: AnonymousConnectPolicy,
     /// Time between two pings that the broker sends to a socket; 1 to 120 seconds.
     pub keep_alive_interval: Duration,
+    /// Who takes events of the hub; the first that wants an event gets it.
+    pub event_handlers: Vec<Arc<EventHandler>>,
 }
+
+/// What holds for a hub that nobody wrote settings for.
+static DEFAULT: LazyLock<Arc<HubSettings>> = LazyLock::new(Arc::default);
 
 /// What happens to clients that have no token. One that has a token which is refused is refused either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +51,15 @@ pub enum AnonymousConnectPolicy {
 
 impl Settings {
     /// Settings of a hub; a hub that nobody wrote settings for has those of [`HubSettings::default`].
-    pub fn hub(&self, hub: &HubName) -> HubSettings {
-        self.hubs.get(hub).copied().unwrap_or_default()
+    pub fn hub(&self, hub: &HubName) -> &Arc<HubSettings> {
+        self.hubs.get(hub).unwrap_or(&DEFAULT)
+    }
+}
+
+impl HubSettings {
+    /// Who takes the event: the first handler that wants it, whether or not it then fails.
+    pub fn handler(&self, event: EventKind<'_>) -> Option<&Arc<EventHandler>> {
+        self.event_handlers.iter().find(|handler| handler.takes(event))
     }
 }
 
@@ -53,6 +69,7 @@ impl Default for HubSettings {
         Self {
             anonymous_connect_policy: AnonymousConnectPolicy::Deny,
             keep_alive_interval: Duration::from_secs(20),
+            event_handlers: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::auth::key::AccessKey;
@@ -103,6 +104,6 @@ impl Setup {
     }
 
     fn hub(&mut self, hub: &str) -> &mut HubSettings {
-        self.config.settings.hubs.entry(HubName::new(hub).unwrap()).or_default()
+        Arc::make_mut(self.config.settings.hubs.entry(HubName::new(hub).unwrap()).or_default())
     }
 }
