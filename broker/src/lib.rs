@@ -11,6 +11,8 @@ pub mod edge;
 pub mod client;
 pub mod rest;
 
+mod events;
+
 pub mod session;
 
 pub mod router;

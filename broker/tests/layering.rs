@@ -17,7 +17,7 @@ const PURE: &[&str] = &["tokio", "hyper", "tracing", "metrics"];
 const NONE: &[&str] = &[];
 
 /// In the order in which a module may be known by those after it.
-const TABLE: [Row; 15] = [
+const TABLE: [Row; 16] = [
     Row { module: "telemetry", may: &[], never: &["codec"] },
     // The one exception: what may be done to a group is part of the question whether somebody may.
     Row { module: "model", may: &["auth::permission::Action"], never: PURE },
@@ -26,6 +26,7 @@ const TABLE: [Row; 15] = [
     Row { module: "hub", may: &["model", "telemetry"], never: &["hyper"] },
     Row { module: "backplane", may: &["model", "telemetry"], never: &["hyper"] },
     Row { module: "settings", may: &["auth"], never: &["hyper"] },
+    Row { module: "events", may: &["model", "auth", "settings", "telemetry"], never: NONE },
     Row { module: "router", may: &["hub", "backplane", "model", "telemetry"], never: &["hyper"] },
     Row {
         module: "client",

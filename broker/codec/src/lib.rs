@@ -4,6 +4,7 @@
 //! No clock, no randomness, no I/O and no settings live here, so that every rule can be tested as a table and every
 //! decoder can be fuzzed alone. The broker and the load generator are its callers.
 
+pub mod cloud_event;
 pub mod event;
 pub mod filter;
 pub mod ids;

@@ -76,6 +76,12 @@ impl AccessKey {
         crypto::sign(message, &self.0.signing, Algorithm::HS256).ok()
     }
 
+    /// Signs as [`AccessKey::sign`] does; the signature is in lower-case hexadecimal.
+    pub fn hmac_sha256_hex(&self, message: &[u8]) -> Option<String> {
+        let signature = URL_SAFE_NO_PAD.decode(self.sign(message)?).ok()?;
+        Some(signature.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Whether [`AccessKey::sign`] of this key made the signature.
     pub fn has_signed(&self, message: &[u8], signature: &str) -> bool {
         self.has_signed_with(Algorithm::HS256, message, signature)

@@ -1,0 +1,54 @@
+//! How an application sees that an event comes from us: a signature over the connection's id, made with the access
+//! keys that both know. Source: `event-handlers.md` 6.1.
+
+use codec::ids::ConnectionId;
+use http::HeaderValue;
+
+use crate::auth::key::Keys;
+
+/// The value of `ce-signature`: one signature for each access key, the primary's first. It is the same for all events
+/// of a connection until a key changes. `None` is a fault of the library, for which no key gives cause.
+pub(crate) fn signature(keys: &Keys, connection: &ConnectionId) -> Option<HeaderValue> {
+    let mut text = String::new();
+    for key in [Some(&keys.primary), keys.secondary.as_ref()].into_iter().flatten() {
+        // Some applications split at the comma without trimming.
+        let separator = if text.is_empty() { "" } else { "," };
+        let signature = key.hmac_sha256_hex(connection.as_str().as_bytes())?;
+        text = format!("{text}{separator}sha256={signature}");
+    }
+    HeaderValue::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::key::AccessKey;
+
+    const PRIMARY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
+    const OF_PRIMARY: &str = "sha256=261f7f58ff9fb9bb8be7e4951a807fe6091e5c074885bf63b865eccd28728881";
+
+    fn key(text: &str) -> AccessKey {
+        AccessKey::new(text).unwrap()
+    }
+
+    #[test]
+    fn one_key_makes_one_signature() {
+        let keys = Keys { primary: key(PRIMARY), secondary: None, internal: key(&"i".repeat(32)) };
+        let connection = ConnectionId::parse("conn-1").unwrap();
+        assert_eq!(signature(&keys, &connection).unwrap(), OF_PRIMARY);
+    }
+
+    #[test]
+    fn two_keys_make_two_signatures_without_a_space_between() {
+        let internal = key(&"i".repeat(32));
+        let (one, other) = (key(PRIMARY), key(&"s".repeat(32)));
+        let connection = ConnectionId::parse("conn-1").unwrap();
+        let both = Keys { primary: one.clone(), secondary: Some(other.clone()), internal: internal.clone() };
+        let swapped = Keys { primary: other.clone(), secondary: Some(one), internal: internal.clone() };
+        let alone = Keys { primary: other, secondary: None, internal };
+        let of_other = signature(&alone, &connection).unwrap();
+        let of_other = of_other.to_str().unwrap();
+        assert_eq!(signature(&both, &connection).unwrap(), format!("{OF_PRIMARY},{of_other}"));
+        assert_eq!(signature(&swapped, &connection).unwrap(), format!("{of_other},{OF_PRIMARY}"));
+    }
+}
