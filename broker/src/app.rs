@@ -15,6 +15,7 @@ use crate::edge::listener::{self, Bound};
 use crate::edge::operations::{self, Health, Operations, Stage};
 use crate::hub::Switchboard;
 use crate::router;
+use crate::settings::follow::{Follower, Reread};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::{self, Common};
 
@@ -24,6 +25,7 @@ pub struct Broker {
     addresses: Addresses,
     bound: Vec<Vec<Bound>>,
     operations: Option<std::net::TcpListener>,
+    reread: Reread,
 }
 
 /// Where a node can be reached.
@@ -103,12 +105,18 @@ impl Broker {
         let operations = operations.transpose()?;
         let addresses =
             Addresses { http, https, operations: operations.as_ref().map(|(address, _)| *address) };
-        Ok(Self { config, addresses, bound, operations: operations.map(|(_, listener)| listener) })
+        let operations = operations.map(|(_, listener)| listener);
+        Ok(Self { config, addresses, bound, operations, reread: Reread::default() })
     }
 
     /// Where the node can be reached, with the ports that the system chose.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// Asks the running node to read the settings of its hubs at once.
+    pub fn reread(&self) -> Reread {
+        self.reread.clone()
     }
 
     /// Serves until `shutdown` resolves, then drains: clients are told to come back, calls under way are finished, and
@@ -118,14 +126,16 @@ impl Broker {
     /// [`StartError::Worker`] when the system gives no more threads; nobody has been served then.
     /// [`StartError::WorkerLost`] when a worker has failed; the others have been drained then.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { config, bound, operations, .. } = self;
+        let Self { config, bound, operations, reread, .. } = self;
         let metrics = Arc::new(Metrics::new(config.settings.hubs.keys().map(|hub| hub.as_str())));
         let switchboard = Arc::new(Switchboard::new(config.workers.get()));
         let receiver = router::receiver(config.node_id.clone(), Arc::clone(&switchboard));
         let (stop, stopping) = watch::channel(false);
         let (ended, mut has_ended) = mpsc::unbounded_channel();
-        // Nobody changes the settings of a node that runs yet, so the sending half is not kept.
-        let (_, settings) = watch::channel(Arc::new(config.settings));
+        let (sender, settings) = watch::channel(Arc::new(config.settings));
+        let follower =
+            Follower { source: config.hubs, settings: sender, reread, metrics: Arc::clone(&metrics) };
+        let following = follower.run(stopping.clone());
         let common = Common {
             node: config.node_id,
             switchboard,
@@ -158,7 +168,8 @@ impl Broker {
             while has_ended.recv().await.is_some() {}
         };
         let operations = operations.and_then(|listener| TcpListener::from_std(listener).ok());
-        operations::run(operations, Operations { metrics, health: health.clone() }, drained).await;
+        let operations = operations::run(operations, Operations { metrics, health: health.clone() }, drained);
+        tokio::join!(operations, following);
         lost.map_or(Ok(()), |worker| Err(StartError::WorkerLost(worker)))
     }
 }

@@ -28,4 +28,5 @@ pub mod settings;
 pub mod telemetry;
 
 pub use app::{Addresses, Broker, ListenerKind, StartError};
+pub use settings::follow::Reread;
 pub use worker::DrainConfig;

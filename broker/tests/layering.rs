@@ -25,8 +25,8 @@ const TABLE: [Row; 16] = [
     Row { module: "session", may: &["model", "auth"], never: PURE },
     Row { module: "hub", may: &["model", "telemetry"], never: &["hyper"] },
     Row { module: "backplane", may: &["model", "telemetry"], never: &["hyper"] },
-    Row { module: "settings", may: &["auth"], never: &["hyper"] },
-    Row { module: "events", may: &["model", "auth", "settings", "telemetry"], never: NONE },
+    Row { module: "settings", may: &["auth", "telemetry"], never: &["hyper"] },
+    Row { module: "events", may: &["auth", "settings", "telemetry"], never: &["hyper"] },
     Row { module: "router", may: &["hub", "backplane", "model", "telemetry"], never: &["hyper"] },
     Row {
         module: "client",

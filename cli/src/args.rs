@@ -73,7 +73,11 @@ fn given(matches: &ArgMatches, entry: &'static Entry) -> Option<Given> {
         ValueSource::EnvVariable => Place::Variable(entry),
         _ => Place::Flag(entry),
     };
-    let texts: Vec<String> = matches.get_many::<String>(entry.flag)?.cloned().collect();
+    let mut texts: Vec<String> = matches.get_many::<String>(entry.flag)?.cloned().collect();
+    if entry.kind == Kind::Lines {
+        // Blocks of text end with a line feed.
+        texts.retain(|text| !text.trim().is_empty());
+    }
     // Compose files and charts set variables to nothing when they mean to leave them out.
     let left_out = matches!(place, Place::Variable(_)) && texts.iter().all(String::is_empty);
     (!left_out).then_some(Given { texts, place })
@@ -104,6 +108,7 @@ fn arg(entry: &'static Entry) -> Arg {
         // A key may begin with a dash.
         Kind::Secret => arg.allow_hyphen_values(true),
         Kind::Many => arg.action(ArgAction::Append).value_delimiter(','),
+        Kind::Lines => arg.action(ArgAction::Append).value_delimiter('\n'),
         Kind::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
     }
 }

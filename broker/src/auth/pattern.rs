@@ -1,4 +1,4 @@
-//! Patterns of group names in roles: `*`, `**` and `?`.
+//! Patterns of group names in roles and in the settings of hubs: `*`, `**` and `?`.
 //!
 //! Only reading and matching; what a pattern grants is decided in `permission`. Source: `auth.md` 6.1.
 
@@ -18,7 +18,7 @@ pub enum Coverage {
     Names(Pattern),
 }
 
-/// A pattern with at least one wildcard.
+/// A pattern. Within [`Coverage::Names`] it has at least one wildcard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Box<[Piece]>);
 
@@ -126,6 +126,18 @@ impl Reader {
 }
 
 impl Pattern {
+    /// Reads a pattern that need not have a wildcard.
+    ///
+    /// # Errors
+    /// When it is empty or breaks a limit, or has a wrong escape.
+    pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
+        Ok(match Coverage::parse(text)? {
+            Coverage::Name(name) => Self(Box::new([Piece::Literal(name.into())])),
+            Coverage::Everything => Self(Box::new([Piece::Any])),
+            Coverage::Names(pattern) => pattern,
+        })
+    }
+
     /// Says whether the whole name matches, case included.
     ///
     /// Piece by piece it keeps every position of the name that the pieces so far can reach, each once and in

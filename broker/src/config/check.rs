@@ -1,10 +1,9 @@
 //! From texts to a [`Config`]: every value is understood, every fault is found, in one go.
 //!
-//! The one file read here is the one with the settings of hubs, so that its faults are told with the others. Nothing
-//! is made or opened: what the node keeps on disk is brought by the program, as [`Kept`].
+//! The one file read here is the one with the settings of hubs, so that its faults are told with the others, and with
+//! it the files of secrets that it names. Nothing is made or opened beside them: what the node keeps on disk is brought by the program, as [`Kept`].
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -26,8 +25,11 @@ use crate::auth::token::EntraTokens;
 use crate::client::ClientConfig;
 use crate::edge::tls::Identity;
 use crate::rest::{CorsOrigins, RestConfig};
+use crate::settings::file::{self, Hubs};
+use crate::settings::follow::{self, HubsSource};
+use crate::settings::handler::{EventHandler, HandlerTokens, words};
 use crate::settings::yaml;
-use crate::settings::{self, HubSettings, Settings};
+use crate::settings::{HubSettings, Settings};
 use crate::telemetry::logging::{LogConfig, LogFormat};
 
 /// Longest message of a client, after reassembly.
@@ -89,10 +91,18 @@ struct Node {
     operations_listen: Option<SocketAddr>,
     origins: Origins,
     secondary_key: Option<AccessKey>,
-    hubs: BTreeMap<HubName, Arc<HubSettings>>,
+    hubs: HubsAtStart,
     client: ClientConfig,
     rest: RestConfig,
     drain: DrainConfig,
+}
+
+/// Settings of hubs to start with, and where they come from.
+#[derive(Debug)]
+struct HubsAtStart {
+    settings: BTreeMap<HubName, Arc<HubSettings>>,
+    source: HubsSource,
+    warnings: Vec<String>,
 }
 
 impl Checked {
@@ -109,7 +119,8 @@ impl Checked {
             tls: tls.map(|(listen, identity)| TlsListener { listen, identity }),
             operations_listen: node.operations_listen,
             origins: node.origins,
-            settings: Settings { keys, hubs: node.hubs },
+            settings: Settings { keys, hubs: node.hubs.settings },
+            hubs: node.hubs.source,
             client: node.client,
             rest: node.rest,
             drain: node.drain,
@@ -158,13 +169,15 @@ impl Checker<'_> {
         let grace = self.one(&entry::DRAIN_GRACE, |text| parse::duration(text, GRACE));
         let (client, rest, log) = (self.client(), self.rest(), self.log());
 
-        let (access_key, public_endpoints, rest) = (access_key?, public_endpoints?, rest?);
+        let (access_key, public_endpoints, rest, mut hubs) = (access_key?, public_endpoints?, rest?, hubs?);
         let listeners = [listen, tls_listen.flatten()];
+        let mut warnings = warnings(&listeners, &access_key, rest.entra_tokens);
+        warnings.append(&mut hubs.warnings);
         Some(Checked {
             log: log?,
             data_dir: data_dir?,
             tls_listen: tls_listen?,
-            warnings: warnings(&listeners, &access_key, rest.entra_tokens),
+            warnings,
             access_key,
             node: Node {
                 node_id: node_id?,
@@ -177,7 +190,7 @@ impl Checker<'_> {
                     check: audience_check?,
                 },
                 secondary_key: secondary_key?,
-                hubs: hubs?,
+                hubs,
                 client: client?,
                 rest,
                 drain: DrainConfig { grace: grace?, wave: DRAIN_WAVE },
@@ -233,19 +246,82 @@ impl Checker<'_> {
         dir
     }
 
-    fn hubs(&mut self) -> Option<BTreeMap<HubName, Arc<HubSettings>>> {
-        let Some(file) = self.maybe(&entry::HUBS, path)? else {
-            return Some(BTreeMap::new());
-        };
-        let text = match fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) => {
-                let reason = format!("cannot read the hub settings in {}: {error}", file.display());
-                return self.refuse(&entry::HUBS, reason);
+    /// What event handlers can have. No identity provider can be configured for them.
+    fn handler_tokens(&self) -> HandlerTokens {
+        HandlerTokens::Unavailable
+    }
+
+    fn hubs(&mut self) -> Option<HubsAtStart> {
+        let tokens = self.handler_tokens();
+        let path = self.maybe(&entry::HUBS, path);
+        let file = path.as_ref().and_then(|path| match path {
+            Some(path) => self.hubs_file(path, tokens),
+            None => Some(Hubs::default()),
+        });
+        let handlers = self.event_handlers(tokens);
+        let (path, file, mut given) = (path?, file?, BTreeMap::<HubName, HubSettings>::new());
+        let mut warnings: Vec<String> = Vec::new();
+        if let Some(path) = &path {
+            let place = |line| follow::place(path, line);
+            warnings.extend(
+                file.warnings.iter().map(|warning| format!("{}: {}", place(warning.line), warning.reason)),
+            );
+        }
+        for (hub, handler) in handlers? {
+            if let (Some(path), Some(line)) = (&path, file.lines.get(&hub)) {
+                let place = follow::place(path, Some(*line));
+                let reason =
+                    format!("hub \"{hub}\" is named in {place}, and the file wins; write the handler there");
+                self.refuse::<()>(&entry::EVENT_HANDLERS, reason);
+                continue;
             }
-        };
-        let settings = settings::file::parse(&text);
-        settings.map_err(|faults| self.refuse_lines(&file, faults)).ok()
+            if handler.takes_nothing() {
+                warnings.push(format!(
+                    "An event handler of hub \"{hub}\" takes no event: give it user-event-pattern or system-event."
+                ));
+            }
+            given.entry(hub).or_default().event_handlers.push(Arc::new(handler));
+        }
+        let given: BTreeMap<_, _> =
+            given.into_iter().map(|(hub, settings)| (hub, Arc::new(settings))).collect();
+        let mut settings = file.settings;
+        settings.extend(given.clone());
+        Some(HubsAtStart { settings, source: HubsSource { file: path, given, tokens }, warnings })
+    }
+
+    fn hubs_file(&mut self, path: &Path, tokens: HandlerTokens) -> Option<Hubs> {
+        match follow::read_text(path) {
+            Ok(text) => file::parse(&text, tokens).map_err(|faults| self.refuse_lines(path, faults)).ok(),
+            Err(error) => {
+                let reason = format!("cannot read the hub settings in {}: {error}", path.display());
+                self.refuse(&entry::HUBS, reason)
+            }
+        }
+    }
+
+    /// Every fault of every line is told, and which line it is.
+    fn event_handlers(&mut self, tokens: HandlerTokens) -> Option<Vec<(HubName, EventHandler)>> {
+        let raw = self.raw;
+        let lines = raw.get(&entry::EVENT_HANDLERS).map_or(&[][..], |given| &given.texts);
+        let mut handlers = Some(Vec::new());
+        for (index, line) in lines.iter().enumerate() {
+            match words::parse(line, tokens) {
+                Ok(handler) => {
+                    if let Some(handlers) = &mut handlers {
+                        handlers.push(handler);
+                    }
+                }
+                Err(faults) => {
+                    handlers = None;
+                    for fault in faults {
+                        let number =
+                            if lines.len() > 1 { format!("number {}: ", index + 1) } else { String::new() };
+                        self.refuse::<()>(&entry::EVENT_HANDLERS, format!("{number}{fault}"));
+                    }
+                }
+            }
+        }
+        handlers
     }
 
     fn one<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {

@@ -34,6 +34,8 @@ pub enum Kind {
     Secret,
     /// Any number of values: the flag repeated, commas in the environment, a list in the file.
     Many,
+    /// Any number of values that may hold commas: the flag repeated, lines in the environment, a list in the file.
+    Lines,
     /// `true` or `false`; the bare flag means `true`.
     Switch,
 }
@@ -81,7 +83,7 @@ impl Heading {
 }
 
 /// Every entry, in the order of the help and of the printed configuration.
-pub const ENTRIES: [&Entry; 20] = [
+pub const ENTRIES: [&Entry; 21] = [
     &LISTEN,
     &TLS_LISTEN,
     &OPERATIONS_LISTEN,
@@ -93,6 +95,7 @@ pub const ENTRIES: [&Entry; 20] = [
     &ALLOW_UNVALIDATED_ENTRA_TOKENS,
     &CORS_ORIGINS,
     &HUBS,
+    &EVENT_HANDLERS,
     &DATA_DIR,
     &WORKERS,
     &NODE_ID,
@@ -244,6 +247,21 @@ pub const HUBS: Entry = Entry {
            settings too",
     heading: Heading::Node,
     kind: Kind::One,
+    default: Default::Absent,
+};
+
+/// Who takes the events of hubs.
+pub const EVENT_HANDLERS: Entry = Entry {
+    flag: "event-handler",
+    variable: "HUBBUB_EVENT_HANDLER",
+    key: "eventHandlers",
+    value: "WORDS",
+    help: "Event handler of a hub, in the words of az webpubsub hub create: 'hub=chat \
+           url-template=http://127.0.0.1:7070/{event} user-event-pattern=* system-event=connect \
+           system-event=connected', and auth-type and auth-resource. May be repeated, and the first that matches gets \
+           an event; one on each line of the variable. A hub that the hubs file names has its handlers there",
+    heading: Heading::Node,
+    kind: Kind::Lines,
     default: Default::Absent,
 };
 

@@ -14,6 +14,7 @@ use crate::client::ClientConfig;
 use crate::edge::tls::Identity;
 use crate::rest::RestConfig;
 use crate::settings::Settings;
+use crate::settings::follow::HubsSource;
 use crate::worker::{DrainConfig, MAX_WORKERS};
 
 pub use self::check::{Checked, Kept, check};
@@ -45,6 +46,8 @@ pub struct Config {
     pub origins: Origins,
     /// Keys and hub settings to start with.
     pub settings: Settings,
+    /// Where hub settings come from while the node runs.
+    pub hubs: HubsSource,
     /// What clients are granted.
     pub client: ClientConfig,
     /// How REST calls are read and answered.

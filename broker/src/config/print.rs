@@ -1,6 +1,6 @@
 //! The configuration in force, as a configuration file: what is printed can be saved and given back.
 //!
-//! Keys are the exception: in their place stands a comment that says so. Each value has its origin beside it.
+//! Keys are the exception, and so are URLs that may hold one: in their place stands a comment that says so. Each value has its origin beside it.
 
 use std::fmt::Write;
 
@@ -27,7 +27,9 @@ pub fn print(raw: &Raw) -> String {
         }
         match raw.get(entry) {
             Some(given) => show(&mut page, entry, given),
-            None if entry.kind == Kind::Many => push(&mut page, format_args!("{}: []  # default", entry.key)),
+            None if matches!(entry.kind, Kind::Many | Kind::Lines) => {
+                push(&mut page, format_args!("{}: []  # default", entry.key))
+            }
             None => push(&mut page, format_args!("# {} is not set", entry.key)),
         }
     }
@@ -47,8 +49,14 @@ fn show(page: &mut String, entry: &Entry, given: &Given) {
             };
             push(page, format_args!("# {} {what}  # {from}", entry.key));
         }
-        (Kind::Many, []) => push(page, format_args!("{}: []  # {from}", entry.key)),
-        (Kind::Many, texts) => {
+        (Kind::Lines, texts) if texts.iter().any(|text| text.contains(['?', '@'])) => {
+            push(
+                page,
+                format_args!("# {} is set, and not shown because a URL may hold a key  # {from}", entry.key),
+            );
+        }
+        (Kind::Many | Kind::Lines, []) => push(page, format_args!("{}: []  # {from}", entry.key)),
+        (Kind::Many | Kind::Lines, texts) => {
             push(page, format_args!("{}:  # {from}", entry.key));
             texts.iter().for_each(|text| push(page, format_args!("  - {}", scalar(text))));
         }

@@ -118,7 +118,7 @@ impl Entries for File {
         };
         let words = match entry.kind {
             Kind::One | Kind::Secret | Kind::Switch => vec![map.next_value::<Word>()?],
-            Kind::Many => map.next_value::<Vec<Word>>()?,
+            Kind::Many | Kind::Lines => map.next_value::<Vec<Word>>()?,
         };
         self.known.push((entry, key.line, words.into_iter().map(|word| word.text).collect()));
         Ok(())

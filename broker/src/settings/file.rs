@@ -5,9 +5,14 @@
 //!   chat:
 //!     anonymousConnectPolicy: deny
 //!     webSocketKeepAliveIntervalInSeconds: 20
+//!     eventHandlers:
+//!       - urlTemplate: http://127.0.0.1:7070/eventhandler/{hub}/{event}
+//!         userEventPattern: "*"
+//!         systemEvents: [connect, connected, disconnected]
 //! ```
 //!
-//! What is not known is refused, and every fault of a file is found in one reading. Opening the file is the caller's.
+//! What is not known is refused, and every fault of a file is found in one reading. JSON is YAML too, so a block of the
+//! resource can be pasted. Opening the file is the caller's; the files of secrets that it names are opened here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,50 +21,80 @@ use std::time::Duration;
 use codec::ids::HubName;
 use serde::de::{IgnoredAny, MapAccess};
 
-use super::{AnonymousConnectPolicy, HubSettings};
-use crate::settings::yaml::{self, Entries, Fault, Mapping, Word};
+use self::handler::WrittenHandler;
+use super::handler::HandlerTokens;
+use super::{AnonymousConnectPolicy, HUB_NAME_RULE, HubSettings};
+use crate::settings::yaml::{self, Entries, Fault, Item, Mapping, Word};
+
+mod handler;
 
 const HUBS: &str = "hubs";
 const POLICY: &str = "anonymousConnectPolicy";
 const KEEP_ALIVE: &str = "webSocketKeepAliveIntervalInSeconds";
+const EVENT_HANDLERS: &str = "eventHandlers";
+/// Keys of the service's resource that mean something there and nothing here.
+const NOT_YET: [&str; 3] = ["eventListeners", "chat", "socketIO"];
 
-/// Reads the text of a settings file.
+/// What a settings file says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hubs {
+    /// Settings of the hubs that it names.
+    pub(crate) settings: BTreeMap<HubName, Arc<HubSettings>>,
+    /// On which line it names them.
+    pub(crate) lines: BTreeMap<HubName, u64>,
+    /// What is allowed but of no use, in the order of its lines.
+    pub(crate) warnings: Vec<Fault>,
+}
+
+/// Reads the text of a settings file. `tokens` says what handlers can have.
 ///
 /// # Errors
 /// Every fault of the file, in the order of its lines.
-pub(crate) fn parse(text: &str) -> Result<BTreeMap<HubName, Arc<HubSettings>>, Vec<Fault>> {
+pub(crate) fn parse(text: &str, tokens: HandlerTokens) -> Result<Hubs, Vec<Fault>> {
     let file: File = yaml::read(text).map_err(|fault| vec![fault])?;
-    let mut faults = Vec::new();
+    let mut notes = Notes { tokens, faults: Vec::new(), warnings: Vec::new() };
     for key in &file.unknown {
-        faults.push(fault(
-            key.line,
-            format!("unknown key \"{}\"; a settings file has the one key {HUBS}", key.text),
-        ));
+        let reason = format!("unknown key \"{}\"; a settings file has the one key {HUBS}", key.text);
+        notes.refuse(key.line, reason);
     }
-    let mut hubs = BTreeMap::new();
-    let mut lines = BTreeMap::new();
+    let mut hubs = Hubs::default();
     for (name, written) in &file.hubs {
-        let settings = written.settings(name, &mut faults);
+        let settings = written.settings(name, &mut notes);
         let Ok(hub) = HubName::new(&name.text) else {
-            let reason = format!(
-                "\"{}\" is not a hub name: use a letter, then up to 127 letters, digits or _ ` , . [ ]",
-                name.text
-            );
-            faults.push(fault(name.line, reason));
+            notes.refuse(name.line, format!("\"{}\" is not a hub name: use {HUB_NAME_RULE}", name.text));
             continue;
         };
-        if let Some(line) = lines.insert(hub.clone(), name.line) {
+        if let Some(line) = hubs.lines.insert(hub.clone(), name.line) {
             let reason =
                 format!("hub \"{}\" has settings on line {line} already: hub names ignore case", name.text);
-            faults.push(fault(name.line, reason));
+            notes.refuse(name.line, reason);
         }
-        hubs.insert(hub, Arc::new(settings));
+        hubs.settings.insert(hub, Arc::new(settings));
     }
-    if faults.is_empty() {
+    if notes.faults.is_empty() {
+        notes.warnings.sort_by_key(|warning| warning.line);
+        hubs.warnings = notes.warnings;
         return Ok(hubs);
     }
-    faults.sort_by_key(|fault| fault.line);
-    Err(faults)
+    notes.faults.sort_by_key(|fault| fault.line);
+    Err(notes.faults)
+}
+
+/// What a reading goes by, and what it has found.
+struct Notes {
+    tokens: HandlerTokens,
+    faults: Vec<Fault>,
+    warnings: Vec<Fault>,
+}
+
+impl Notes {
+    fn refuse(&mut self, line: u64, reason: String) {
+        self.faults.push(Fault { line: Some(line), reason });
+    }
+
+    fn warn(&mut self, line: u64, reason: String) {
+        self.warnings.push(Fault { line: Some(line), reason });
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +106,7 @@ struct File {
 impl Entries for File {
     fn take<'de, A: MapAccess<'de>>(&mut self, key: Word, map: &mut A) -> Result<(), A::Error> {
         if key.text == HUBS {
-            self.hubs = map.next_value::<Option<Mapping<Hubs>>>()?.unwrap_or_default().0.0;
+            self.hubs = map.next_value::<Option<Mapping<NamedHubs>>>()?.unwrap_or_default().0.0;
             return Ok(());
         }
         self.unknown.push(key);
@@ -80,9 +115,9 @@ impl Entries for File {
 }
 
 #[derive(Debug, Default)]
-struct Hubs(Vec<(Word, Written)>);
+struct NamedHubs(Vec<(Word, Written)>);
 
-impl Entries for Hubs {
+impl Entries for NamedHubs {
     fn take<'de, A: MapAccess<'de>>(&mut self, name: Word, map: &mut A) -> Result<(), A::Error> {
         let written = map.next_value::<Option<Mapping<Written>>>()?.unwrap_or_default().0;
         self.0.push((name, written));
@@ -95,14 +130,16 @@ impl Entries for Hubs {
 struct Written {
     policy: Option<Word>,
     keep_alive: Option<Word>,
+    event_handlers: Vec<Item<WrittenHandler>>,
     unknown: Vec<Word>,
 }
 
 impl Entries for Written {
     fn take<'de, A: MapAccess<'de>>(&mut self, key: Word, map: &mut A) -> Result<(), A::Error> {
         match key.text.as_str() {
-            POLICY => self.policy = Some(map.next_value()?),
-            KEEP_ALIVE => self.keep_alive = Some(map.next_value()?),
+            POLICY => self.policy = map.next_value()?,
+            KEEP_ALIVE => self.keep_alive = map.next_value()?,
+            EVENT_HANDLERS => self.event_handlers = map.next_value::<Option<_>>()?.unwrap_or_default(),
             _ => {
                 self.unknown.push(key);
                 map.next_value::<IgnoredAny>()?;
@@ -113,20 +150,25 @@ impl Entries for Written {
 }
 
 impl Written {
-    fn settings(&self, hub: &Word, faults: &mut Vec<Fault>) -> HubSettings {
+    fn settings(&self, hub: &Word, notes: &mut Notes) -> HubSettings {
         for key in &self.unknown {
-            let reason = format!(
-                "unknown key \"{}\" in hub \"{}\": remove it; this version knows {POLICY} and {KEEP_ALIVE}",
-                key.text, hub.text
-            );
-            faults.push(fault(key.line, reason));
+            let reason = if NOT_YET.contains(&key.text.as_str()) {
+                format!("this version does not have {} (hub \"{}\"): remove it", key.text, hub.text)
+            } else {
+                format!(
+                    "unknown key \"{}\" in hub \"{}\": remove it; this version knows {POLICY}, {KEEP_ALIVE} and \
+                     {EVENT_HANDLERS}",
+                    key.text, hub.text
+                )
+            };
+            notes.refuse(key.line, reason);
         }
         let mut settings = HubSettings::default();
         if let Some(word) = &self.policy {
             match policy(&word.text) {
                 Some(policy) => settings.anonymous_connect_policy = policy,
                 None => {
-                    faults.push(fault(word.line, format!("{POLICY} is allow or deny, not \"{}\"", word.text)))
+                    notes.refuse(word.line, format!("{POLICY} is allow or deny, not \"{}\"", word.text));
                 }
             }
         }
@@ -136,10 +178,12 @@ impl Written {
                 None => {
                     let reason =
                         format!("{KEEP_ALIVE} is a whole number from 1 to 120, not \"{}\"", word.text);
-                    faults.push(fault(word.line, reason));
+                    notes.refuse(word.line, reason);
                 }
             }
         }
+        let handlers = self.event_handlers.iter().filter_map(|item| item.entries.handler(item.line, notes));
+        settings.event_handlers = handlers.map(Arc::new).collect();
         settings
     }
 }
@@ -156,71 +200,5 @@ fn keep_alive(text: &str) -> Option<Duration> {
     (1..=120).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
-fn fault(line: u64, reason: String) -> Fault {
-    Fault { line: Some(line), reason }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check_read(text: &str, expected: &[(&str, AnonymousConnectPolicy, u64)]) {
-        let expected: BTreeMap<_, _> = expected
-            .iter()
-            .map(|(name, policy, seconds)| {
-                let settings = HubSettings {
-                    anonymous_connect_policy: *policy,
-                    keep_alive_interval: Duration::from_secs(*seconds),
-                    ..HubSettings::default()
-                };
-                (HubName::new(name).unwrap(), Arc::new(settings))
-            })
-            .collect();
-        assert_eq!(parse(text), Ok(expected), "{text}");
-    }
-
-    fn check_refused(text: &str, expected: &[(u64, &str)]) {
-        let faults = parse(text).unwrap_err();
-        assert_eq!(faults.len(), expected.len(), "{faults:?}");
-        for (fault, (line, part)) in faults.iter().zip(expected) {
-            assert_eq!(fault.line, Some(*line), "{fault:?}");
-            assert!(fault.reason.contains(part), "{fault:?}");
-        }
-    }
-
-    #[test]
-    fn fields_left_out_have_the_services_defaults() {
-        use AnonymousConnectPolicy::{Allow, Deny};
-        check_read("", &[]);
-        check_read("hubs:\n", &[]);
-        check_read("hubs: {}\n", &[]);
-        check_read("hubs:\n  chat:\n", &[("chat", Deny, 20)]);
-        check_read("hubs:\n  Chat:\n    anonymousConnectPolicy: Allow\n", &[("chat", Allow, 20)]);
-        check_read(
-            "hubs:\n  a:\n    webSocketKeepAliveIntervalInSeconds: 120\n    anonymousConnectPolicy: deny\n  b: {webSocketKeepAliveIntervalInSeconds: 1}\n",
-            &[("a", Deny, 120), ("b", Deny, 1)],
-        );
-    }
-
-    #[test]
-    fn every_fault_of_a_file_is_named_with_its_line() {
-        check_refused("hub:\n  chat:\n", &[(1, "unknown key \"hub\"; a settings file has the one key hubs")]);
-        check_refused("hubs:\n  ch-at:\n", &[(2, "\"ch-at\" is not a hub name")]);
-        check_refused("hubs:\n  chat:\n  CHAT:\n", &[(3, "on line 2 already")]);
-        check_refused("hubs: [chat]\n", &[(1, "")]);
-        check_refused("hubs:\n  chat: 7\n", &[(2, "")]);
-        check_refused(
-            "hubs:\n  chat:\n    eventHandlers:\n      - urlTemplate: http://127.0.0.1/\n    anonymousConnectPolicy: maybe\n  b:\n    webSocketKeepAliveIntervalInSeconds: 0\nx: 1\n",
-            &[
-                (3, "unknown key \"eventHandlers\" in hub \"chat\": remove it"),
-                (5, "anonymousConnectPolicy is allow or deny, not \"maybe\""),
-                (7, "webSocketKeepAliveIntervalInSeconds is a whole number from 1 to 120, not \"0\""),
-                (8, "unknown key \"x\""),
-            ],
-        );
-        for seconds in ["121", "-1", "1.5", "20s", ""] {
-            let text = format!("hubs:\n  a:\n    webSocketKeepAliveIntervalInSeconds: \"{seconds}\"\n");
-            check_refused(&text, &[(3, "from 1 to 120")]);
-        }
-    }
-}
+mod tests;

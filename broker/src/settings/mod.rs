@@ -14,8 +14,12 @@ use self::handler::EventHandler;
 use crate::auth::key::Keys;
 
 pub(crate) mod file;
+pub mod follow;
 pub mod handler;
 pub(crate) mod yaml;
+
+/// What a hub's name is made of, for those who wrote another.
+const HUB_NAME_RULE: &str = "a letter, then up to 127 letters, digits or _ ` , . [ ]";
 
 /// Everything that may change while a node runs. A new value replaces the old one whole.
 #[derive(Debug, Clone)]

@@ -23,6 +23,15 @@ pub(crate) trait Entries: Default {
 #[derive(Debug, Default)]
 pub(crate) struct Mapping<E>(pub(crate) E);
 
+/// A mapping that stands in a list, and where.
+#[derive(Debug)]
+pub(crate) struct Item<E> {
+    /// What it holds.
+    pub(crate) entries: E,
+    /// Its first line, counted from 1.
+    pub(crate) line: u64,
+}
+
 /// A scalar as it is written, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
@@ -66,6 +75,13 @@ impl<'de> Deserialize<'de> for Word {
 impl<'de, E: Entries> Deserialize<'de> for Mapping<E> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MappingVisitor(PhantomData))
+    }
+}
+
+impl<'de, E: Entries> Deserialize<'de> for Item<E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Mapping<E>>::deserialize(deserializer)?;
+        Ok(Self { entries: spanned.value.0, line: spanned.referenced.line() })
     }
 }
 

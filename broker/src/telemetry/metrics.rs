@@ -13,7 +13,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-pub use self::labels::{AUTH_FAILURES, CLOSE_CATEGORIES, ConnectOutcome, Initiator, Protocol};
+pub use self::labels::{AUTH_FAILURES, CLOSE_CATEGORIES, ConnectOutcome, Initiator, Protocol, Reload};
 
 mod labels;
 
@@ -27,6 +27,8 @@ const OUTBOUND_BYTES: &str = "hubbub_outbound_bytes_total";
 const REST_REQUESTS: &str = "hubbub_rest_requests_total";
 const REST_SECONDS: &str = "hubbub_rest_request_seconds";
 const AUTH_FAILURE: &str = "hubbub_auth_failures_total";
+const SETTINGS_RELOADS: &str = "hubbub_settings_reloads_total";
+const SETTINGS_GOOD: &str = "hubbub_settings_last_reload_success";
 
 /// Label value for whatever is not in a closed set, hubs without settings above all.
 const OTHER: &str = "other";
@@ -42,6 +44,8 @@ pub struct Metrics {
     connects: Family<ConnectOutcome>,
     closes: Family<(&'static str, Initiator)>,
     auth_failures: Family<&'static str>,
+    settings_reloads: Family<Reload>,
+    settings_good: Gauge,
 }
 
 /// Connections of one hub, by protocol.
@@ -74,8 +78,9 @@ pub struct RestOperation {
 }
 
 impl Metrics {
-    /// An empty registry. `hubs` are the hubs that get a label of their own, those that settings name; all others
-    /// share one.
+    /// An empty registry. `hubs` are the hubs that get a label of their own, those that settings name at the start;
+    /// all others share one. A hub that settings name later shares it too: a connection that was counted under one label
+    /// must be taken off the same.
     pub fn new<'a>(hubs: impl IntoIterator<Item = &'a str>) -> Self {
         // Only an empty list of buckets is refused, and this one is not.
         let recorder = PrometheusBuilder::new()
@@ -84,11 +89,14 @@ impl Metrics {
             .build_recorder();
         let families = metrics::with_local_recorder(&recorder, || {
             describe();
-            (connect_family(), close_family(), auth_family())
+            (connect_family(), close_family(), auth_family(), reload_family())
         });
         let hub_metrics = |hub: &str| metrics::with_local_recorder(&recorder, || HubMetrics::labelled(hub));
         let hubs = hubs.into_iter().map(|hub| (hub.to_owned(), hub_metrics(hub))).collect();
         let other_hubs = hub_metrics(OTHER);
+        // A node does not start with bad settings.
+        let settings_good = metrics::with_local_recorder(&recorder, || metrics::gauge!(SETTINGS_GOOD));
+        settings_good.set(1.0);
         Self {
             exposition: recorder.handle(),
             recorder,
@@ -97,6 +105,8 @@ impl Metrics {
             connects: families.0,
             closes: families.1,
             auth_failures: families.2,
+            settings_reloads: families.3,
+            settings_good,
         }
     }
 
@@ -152,6 +162,12 @@ impl Metrics {
         if !self.auth_failures.count(&reason) {
             self.auth_failures.count(&OTHER);
         }
+    }
+
+    /// The settings were read again, and this came of it.
+    pub fn settings_reload(&self, outcome: Reload) {
+        self.settings_reloads.count(&outcome);
+        self.settings_good.set(if outcome == Reload::Applied { 1.0 } else { 0.0 });
     }
 }
 
@@ -260,8 +276,16 @@ fn auth_family() -> Family<&'static str> {
     Family::new(AUTH_FAILURE, reasons.map(|reason| (reason, vec![Label::from(&("reason", reason))])))
 }
 
+fn reload_family() -> Family<Reload> {
+    let label = |outcome: Reload| (outcome, vec![Label::from(&("outcome", outcome.outcome()))]);
+    Family::new(SETTINGS_RELOADS, Reload::ALL.map(label))
+}
+
 fn describe() {
-    describe_gauge!(CONNECTIONS, "Open connections, by hub (those that settings name) and protocol.");
+    describe_gauge!(
+        CONNECTIONS,
+        "Open connections, by hub (those that settings named at start) and protocol."
+    );
     describe_counter!(CONNECT, "Clients that asked to connect, by result and reason.");
     describe_counter!(CLOSE, "Connections that ended, by category of the service and by who ended them.");
     describe_counter!(MESSAGES_RECEIVED, "Messages that clients sent.");
@@ -271,6 +295,11 @@ fn describe() {
     describe_counter!(REST_REQUESTS, "REST calls answered, by operation and class of status.");
     describe_histogram!(REST_SECONDS, "Time from the head of a REST call to its answer, in seconds.");
     describe_counter!(AUTH_FAILURE, "Tokens refused, by reason.");
+    describe_counter!(SETTINGS_RELOADS, "Times that changed settings were read, by outcome.");
+    describe_gauge!(
+        SETTINGS_GOOD,
+        "1 if the settings that were read last are in force, 0 if they were refused."
+    );
 }
 
 #[cfg(test)]

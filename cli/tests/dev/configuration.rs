@@ -16,6 +16,7 @@ fn help_names_every_option_its_variable_and_its_default() {
         "--access-key <KEY>",
         "[default: the public development key] [env: HUBBUB_ACCESS_KEY]",
         "--hubs <FILE>",
+        "--event-handler <WORDS>",
         "--data-dir <DIR>",
         "[default: one for each processor] [env: HUBBUB_WORKERS]",
         "--public-endpoint <URL>",
@@ -94,7 +95,7 @@ fn the_printed_configuration_says_where_values_come_from_and_can_be_given_back()
 #[test]
 fn unknown_keys_are_refused_with_file_and_line_and_all_faults_at_once() {
     let scratch = Scratch::new();
-    let hubs = scratch.file("hubs.yaml", "hubs:\n  chat:\n    eventHandlers: []\n");
+    let hubs = scratch.file("hubs.yaml", "hubs:\n  chat:\n    eventListeners: []\n");
     let file = scratch.file("hubbub.yaml", "listen: 127.0.0.1:0\nlisten-on: x\ntls_listen: off\n");
     let command = hubbub(&scratch, &["dev", "--config", &file, "--hubs", &hubs, "--workers", "0"]);
     let output = output(command);
@@ -104,7 +105,7 @@ fn unknown_keys_are_refused_with_file_and_line_and_all_faults_at_once() {
     for part in [
         format!("error: {file}:2: unknown key \"listen-on\""),
         format!("error: {file}:3: unknown key \"tls_listen\"; write tlsListen"),
-        format!("error: {hubs}:3: unknown key \"eventHandlers\" in hub \"chat\""),
+        format!("error: {hubs}:3: this version does not have eventListeners (hub \"chat\")"),
         "error: --workers: \"0\" does not fit; write a whole number from 1 to 64".to_owned(),
     ] {
         assert!(told.contains(&part), "{part} is not in\n{told}");

@@ -2,12 +2,17 @@
 //!
 //! Sources: `resource-model.md` 2.2 and `event-handlers.md` 3. `events` asks; `file` and the command line write.
 
+pub(crate) mod auth;
+mod selection;
 mod template;
+pub(crate) mod words;
 
 use std::fmt;
 
 use codec::event::EventKind;
 
+pub use auth::{HandlerTokens, InvalidAuth};
+pub use selection::InvalidEventPattern;
 pub use template::{InvalidTemplate, UrlTemplate};
 
 use crate::auth::pattern::Pattern;
@@ -92,6 +97,14 @@ impl EventHandler {
             EventKind::Joined(group) => self.presence.joined && self.presence.covers(group.as_str()),
             EventKind::Left(group) => self.presence.left && self.presence.covers(group.as_str()),
         }
+    }
+
+    /// Whether it takes no event at all, which is allowed and of no use.
+    pub fn takes_nothing(&self) -> bool {
+        self.user_events == UserEventPattern::Nothing
+            && self.system_events == SystemEvents::default()
+            && !self.presence.joined
+            && !self.presence.left
     }
 }
 

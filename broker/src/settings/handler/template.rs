@@ -4,12 +4,14 @@ use std::fmt;
 
 use codec::ids::HubName;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
+use url::{ParseError, Url};
 
 /// What a URL leaves as it is (RFC 3986, 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Event name in the URL that is asked whether it wants events at all.
 const VALIDATE: &str = "validate";
+/// Longest template, in bytes. Many servers refuse longer request lines.
+const MAX_BYTES: usize = 8 * 1024;
 
 /// A handler's URL before hub and event are put in. Its query may hold a key, so it is shown without the values.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,7 +26,7 @@ enum Part {
     Event,
 }
 
-/// Why a text cannot be a handler's URL.
+/// Why a text cannot be a handler's URL. Nothing of the text is repeated, for it may hold a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTemplate {
     /// Not an absolute URL.
@@ -33,7 +35,19 @@ pub enum InvalidTemplate {
     /// Neither http nor https.
     #[error("its scheme is not supported; use http or https")]
     Scheme,
-    /// A parameter in the host.
+    /// The service's `tunnel:///`.
+    #[error("tunnels are not supported yet; use http or https")]
+    Tunnel,
+    /// No host.
+    #[error("it has no host; write one such as http://127.0.0.1:7070/eventhandler/{{event}}")]
+    NoHost,
+    /// A port that cannot be connected to.
+    #[error("its port is not a number from 1 to 65535")]
+    Port,
+    /// A user or a password.
+    #[error("it has a user or a password; remove them, and let auth say how the handler knows the broker")]
+    Credentials,
+    /// A parameter in host or port.
     #[error("its host has a parameter; parameters may stand in path and query only")]
     Host,
     /// A brace that belongs to no parameter.
@@ -42,9 +56,20 @@ pub enum InvalidTemplate {
          braces as %7B and %7D"
     )]
     Brace,
+    /// A reference to a secret in Azure Key Vault.
+    #[error(
+        "it refers to Azure Key Vault, which this server cannot ask; use auth of type Header, which can take its value from a file"
+    )]
+    KeyVault,
+    /// White space, a control character or a backslash.
+    #[error("it has a space, a control character or a backslash; percent-encode it, a space as %20")]
+    Character,
     /// A `#`.
     #[error("it has a fragment, which is never sent; remove the # and what follows")]
     Fragment,
+    /// More than 8 KiB.
+    #[error("it is longer than 8192 bytes")]
+    TooLong,
 }
 
 impl UrlTemplate {
@@ -53,21 +78,31 @@ impl UrlTemplate {
     /// # Errors
     /// [`InvalidTemplate`] names what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidTemplate> {
-        let parts = split(text)?;
-        let template = Self { parts };
-        let sample = template.fill("hub", "event");
-        let url = Url::parse(&sample).map_err(|_| InvalidTemplate::NotUrl)?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(InvalidTemplate::Scheme);
+        if text.len() > MAX_BYTES {
+            return Err(InvalidTemplate::TooLong);
         }
-        if url.fragment().is_some() {
+        if text.to_ascii_lowercase().contains("{@microsoft.keyvault(") {
+            return Err(InvalidTemplate::KeyVault);
+        }
+        // The parser of URLs would drop some of these and mend others, and the result would not be what was written.
+        if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(InvalidTemplate::Character);
+        }
+        check_origin(text)?;
+        if text.contains('#') {
             return Err(InvalidTemplate::Fragment);
         }
-        let other = Url::parse(&template.fill("x", "y")).map_err(|_| InvalidTemplate::Host)?;
-        if url.host_str().is_none() || url.host_str() != other.host_str() || url.port() != other.port() {
-            return Err(InvalidTemplate::Host);
+        let template = Self { parts: split(text)? };
+        match Url::parse(&template.fill("hub", "event")) {
+            Ok(url) if url.port() == Some(0) => Err(InvalidTemplate::Port),
+            // Escaped braces are braces again in a host.
+            Ok(url) if url.host_str().is_none_or(|host| host.contains(['{', '}'])) => {
+                Err(InvalidTemplate::Host)
+            }
+            Ok(_) => Ok(template),
+            Err(ParseError::InvalidPort) => Err(InvalidTemplate::Port),
+            Err(_) => Err(InvalidTemplate::NotUrl),
         }
-        Ok(template)
     }
 
     /// The URL for an event of a hub. `None` cannot happen for a template that was parsed.
@@ -93,6 +128,30 @@ impl UrlTemplate {
     }
 }
 
+/// Looks at everything before the path as it is written: the parser of URLs finds a host where none was meant
+/// (`http:///path`), and takes an empty user for none.
+fn check_origin(text: &str) -> Result<(), InvalidTemplate> {
+    let (scheme, rest) = text.split_once(':').ok_or(InvalidTemplate::NotUrl)?;
+    if scheme.eq_ignore_ascii_case("tunnel") {
+        return Err(InvalidTemplate::Tunnel);
+    }
+    let rest = rest.strip_prefix("//").ok_or(InvalidTemplate::NotUrl)?;
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(InvalidTemplate::Scheme);
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(InvalidTemplate::Credentials);
+    }
+    if authority.contains(['{', '}']) {
+        return Err(InvalidTemplate::Host);
+    }
+    if authority.is_empty() || authority.starts_with(':') {
+        return Err(InvalidTemplate::NoHost);
+    }
+    Ok(())
+}
+
 fn split(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -113,7 +172,7 @@ fn split(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
 }
 
 impl fmt::Display for UrlTemplate {
-    /// The template without the values of its query and without user and password.
+    /// The template without the values of its query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole: String = self
             .parts
@@ -136,3 +195,6 @@ impl fmt::Debug for UrlTemplate {
         write!(f, "UrlTemplate({self})")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,26 @@ impl ConnectOutcome {
     }
 }
 
+/// What came of reading the settings again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// They are in force.
+    Applied,
+    /// They have faults, and the last good ones stay in force.
+    Refused,
+}
+
+impl Reload {
+    pub(super) const ALL: [Self; 2] = [Self::Applied, Self::Refused];
+
+    pub(super) fn outcome(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Who ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initiator {

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Name, type and labels of every metric. A change here changes dashboards and alerts.
-const SERIES: [(&str, &str, &str); 10] = [
+const SERIES: [(&str, &str, &str); 12] = [
     (CONNECTIONS, "gauge", "hub,protocol"),
     (CONNECT, "counter", "result,reason"),
     (CLOSE, "counter", "category,initiator"),
@@ -12,6 +12,8 @@ const SERIES: [(&str, &str, &str); 10] = [
     (REST_REQUESTS, "counter", "operation,status"),
     (REST_SECONDS, "histogram", "operation"),
     (AUTH_FAILURE, "counter", "reason"),
+    (SETTINGS_RELOADS, "counter", "outcome"),
+    (SETTINGS_GOOD, "gauge", ""),
 ];
 
 fn everything_counted() -> Metrics {
@@ -87,6 +89,20 @@ fn words_outside_a_closed_set_are_counted_as_other() {
     check(r#"hubbub_close_total{category="other",initiator="client"}"#, 1.0);
     check(r#"hubbub_auth_failures_total{reason="audience"}"#, 1.0);
     check(r#"hubbub_auth_failures_total{reason="other"}"#, 1.0);
+}
+
+#[test]
+fn refused_settings_show_until_good_ones_are_read() {
+    let metrics = Metrics::new([]);
+    let good = || value(&metrics, "hubbub_settings_last_reload_success");
+    assert_eq!(good(), Some(1.0));
+    metrics.settings_reload(Reload::Refused);
+    assert_eq!(good(), Some(0.0));
+    metrics.settings_reload(Reload::Applied);
+    assert_eq!(good(), Some(1.0));
+    let reloads =
+        |outcome| value(&metrics, &format!(r#"hubbub_settings_reloads_total{{outcome="{outcome}"}}"#));
+    assert_eq!((reloads("applied"), reloads("refused")), (Some(1.0), Some(1.0)));
 }
 
 #[test]
