@@ -17,6 +17,7 @@ use crate::hub::Switchboard;
 use crate::router;
 use crate::settings::follow::{Follower, Reread};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::Tap;
 use crate::worker::{self, Common};
 
 /// A node whose listeners are bound and that serves nobody yet.
@@ -147,6 +148,8 @@ impl Broker {
             client: config.client,
             rest: config.rest,
             drain: config.drain,
+            tap: Tap::default(),
+            playground: config.playground,
             ended,
             stopping,
         };

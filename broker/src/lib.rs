@@ -9,6 +9,7 @@ mod worker;
 pub mod edge;
 
 pub mod client;
+pub mod playground;
 pub mod rest;
 
 mod events;

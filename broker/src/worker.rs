@@ -22,10 +22,12 @@ use crate::edge::listener::{Bound, Http};
 use crate::edge::routes::Routes;
 pub(crate) use crate::hub::MAX_WORKERS;
 use crate::hub::{Shard, Switchboard};
+use crate::playground::Playground;
 use crate::rest::{Readiness, Rest, RestConfig, RestParts};
 use crate::router::{Place, Router};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::Tap;
 
 /// How often counts are handed over and silent connections are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -52,6 +54,10 @@ pub(crate) struct Common {
     pub(crate) client: ClientConfig,
     pub(crate) rest: RestConfig,
     pub(crate) drain: DrainConfig,
+    /// Is told what a developer may watch.
+    pub(crate) tap: Tap,
+    /// Whether the playground is served.
+    pub(crate) playground: bool,
     /// Is told the number of every worker that has ended.
     pub(crate) ended: UnboundedSender<usize>,
     /// Turns true when the node is to stop.
@@ -98,7 +104,8 @@ async fn work(number: usize, common: Common, bound: Vec<Bound>) {
     let shard = Shard::new(common.client.outbox_limits());
     let place = Place { node: common.node.clone(), worker: number };
     let router = Router::new(place, shard, Arc::clone(&common.switchboard), Arc::clone(&common.bus));
-    let connections = Rc::new(Connections::new(router.clone(), common.client, Arc::clone(&common.metrics)));
+    let (metrics, tap) = (Arc::clone(&common.metrics), common.tap.clone());
+    let connections = Rc::new(Connections::new(router.clone(), common.client, metrics, tap));
     let routes = Rc::new(routes(&common, router, Rc::clone(&connections)));
 
     let http = Rc::new(Http::new(routes, common.client.handshake_timeout, common.stopping.clone()));
@@ -149,7 +156,8 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
             false => Readiness::Ready,
         }),
     });
-    Routes { handshake: Rc::new(handshake), rest, origins: common.origins.clone() }
+    let playground = common.playground.then(|| Playground::new(common.tap.clone(), common.stopping.clone()));
+    Routes { handshake: Rc::new(handshake), playground, rest, origins: common.origins.clone() }
 }
 
 async fn keep_reading(connections: Rc<Connections>, switchboard: Arc<Switchboard>, number: usize) {

@@ -38,9 +38,21 @@ const TABLE: [Row; 16] = [
         may: &["model", "auth", "backplane", "settings", "router", "telemetry"],
         never: NONE,
     },
+    // What it shows comes from the trace alone, and who may see it is said by whoever hands requests in.
+    Row { module: "playground", may: &["telemetry"], never: &["codec"] },
     Row {
         module: "edge",
-        may: &["model", "auth", "backplane", "settings", "router", "telemetry", "client", "rest"],
+        may: &[
+            "model",
+            "auth",
+            "backplane",
+            "settings",
+            "router",
+            "telemetry",
+            "client",
+            "playground",
+            "rest",
+        ],
         never: NONE,
     },
     Row {
@@ -55,6 +67,7 @@ const TABLE: [Row; 16] = [
             "router",
             "telemetry",
             "client",
+            "playground",
             "rest",
             "edge",
         ],
@@ -72,6 +85,7 @@ const TABLE: [Row; 16] = [
             "router",
             "telemetry",
             "client",
+            "playground",
             "rest",
             "edge",
             "worker",

@@ -168,6 +168,32 @@ async fn sockets_that_ask_for_nothing_or_half_a_request_do_not_hold_it_up() {
 }
 
 #[tokio::test]
+async fn a_reader_of_the_trace_is_let_go_and_does_not_hold_it_up() {
+    let mut server = Server::with(|setup| {
+        setup.config.playground = true;
+        setup.grace(Duration::from_secs(60)).handshake_timeout(Duration::from_secs(30));
+    })
+    .await;
+    let token = server.rest().token("/playground/trace").sign();
+    let mut reader = server.raw().await;
+    let head = format!(
+        "GET /playground/trace HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        server.address()
+    );
+    reader.write(head.as_bytes()).await;
+    assert_eq!(reader.read_response().await.status, 200);
+    let mut client = server.connect("chat", ClientSpec::json()).await;
+    let start = Instant::now();
+    server.begin_stop();
+    client.expect_close(1001, "").await;
+    // The end of the stream is told, as the last chunk.
+    while reader.fill().await {}
+    assert!(reader.buffer.ends_with(b"\r\n0\r\n\r\n"), "{:?}", String::from_utf8_lossy(&reader.buffer));
+    server.stopped().await;
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn a_client_whose_request_becomes_whole_after_the_stop_is_sent_elsewhere() {
     let mut server = Server::with(one_worker).await;
     // Holds the node while the late client completes its request.

@@ -27,6 +27,8 @@ pub(crate) struct Banner {
     pub(crate) public_endpoints: Vec<Endpoint>,
     /// A token for [`audience`].
     pub(crate) token: String,
+    /// Whether it serves the playground.
+    pub(crate) playground: bool,
 }
 
 /// A TLS listener.
@@ -74,7 +76,13 @@ impl Display for Banner {
         }
         let url = format!("ws://{http}/client/hubs/{HUB}?access_token={}", self.token);
         line(f, &format!("Client URL (hub \"{HUB}\"):"), format_args!("{url}"))?;
+        if self.playground {
+            line(f, "Playground:", format_args!("http://{http}/"))?;
+        }
         writeln!(f, "Ready.\n\nNext:")?;
+        if self.playground {
+            writeln!(f, "  Open the playground in a browser:\n    http://{http}/")?;
+        }
         writeln!(
             f,
             "  Connect a client, whose token is good for a day:\n    npx wscat -c \"{url}\" -s json.webpubsub.azure.v1"
@@ -140,6 +148,7 @@ mod tests {
             operations: Some("127.0.0.1:8090".parse().unwrap()),
             public_endpoints: Vec::new(),
             token: "TOKEN".to_owned(),
+            playground: true,
         }
     }
 
@@ -155,6 +164,7 @@ Connection string (TLS):  Endpoint=https://localhost:8443;AccessKey=KEYKEYKEYKEY
 Certificate authority:    /home/ann/.local/share/hubbub/ca.pem
 Operations:               http://127.0.0.1:8090   (/metrics, /health/live, /health/ready, /health/startup)
 Client URL (hub \"chat\"):  ws://127.0.0.1:8080/client/hubs/chat?access_token=TOKEN
+Playground:               http://127.0.0.1:8080/
 Ready.";
         assert_eq!(stable(&banner()), expected);
         let page = banner().to_string();
@@ -162,10 +172,11 @@ Ready.";
     }
 
     #[test]
-    fn listeners_that_are_off_are_not_shown() {
-        let banner = Banner { tls: None, operations: None, ..banner() };
+    fn what_is_off_is_not_shown() {
+        let banner = Banner { tls: None, operations: None, playground: false, ..banner() };
         assert_eq!(stable(&banner).lines().count(), 3);
         assert!(!banner.to_string().contains("NODE_EXTRA_CA_CERTS"));
+        assert!(!banner.to_string().to_lowercase().contains("playground"));
     }
 
     #[test]

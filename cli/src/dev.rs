@@ -89,7 +89,8 @@ fn start(checked: Checked) -> Result<(), DevError> {
         public_endpoints: checked.public_endpoints.clone(),
         authority,
     };
-    let config = checked.into_config(Kept { internal_key, identity });
+    let playground = checked.playground;
+    let config = Config { playground, ..checked.into_config(Kept { internal_key, identity }) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config, shown))
 }
@@ -109,6 +110,7 @@ fn issue(dir: &DataDir, checked: &Checked) -> Result<Option<Issued>, LocalCaErro
 
 async fn serve(config: Config, shown: Shown) -> Result<(), DevError> {
     let signals = Signals::listen()?;
+    let playground = config.playground;
     let broker = Broker::bind(config)?;
     let addresses = broker.addresses();
     let banner = Banner {
@@ -118,6 +120,7 @@ async fn serve(config: Config, shown: Shown) -> Result<(), DevError> {
         tls: addresses.https.zip(shown.authority).map(|(address, authority)| Tls { address, authority }),
         operations: addresses.operations,
         public_endpoints: shown.public_endpoints,
+        playground,
     };
     say(&banner.to_string());
     Ok(broker.run(signals.first()).await?)

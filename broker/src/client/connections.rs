@@ -10,7 +10,7 @@ use slotmap::SecondaryMap;
 use tokio::sync::Notify;
 
 use codec::message::Downstream;
-use codec::subprotocol::Encoding;
+use codec::subprotocol::{Encoding, Subprotocol};
 use codec::websocket::{Frame, Opcode};
 
 use super::ClientConfig;
@@ -23,6 +23,7 @@ use crate::model::survey::{Answer, PermissionAnswer, Question, Survey};
 use crate::router::Router;
 use crate::session::Session;
 use crate::telemetry::metrics::{Initiator, Metrics, Protocol, WorkerMetrics};
+use crate::telemetry::trace::{self, Excerpt, Record, Tap};
 
 /// Bytes that one read may bring. All connections of a worker read into the same buffer.
 const READ_BUFFER: usize = 64 * 1024;
@@ -66,6 +67,7 @@ pub struct Connections {
     pub(super) config: ClientConfig,
     pub(super) metrics: Arc<Metrics>,
     pub(super) counts: WorkerMetrics,
+    pub(super) tap: Tap,
     pub(super) table: RefCell<SecondaryMap<MemberKey, Rc<Connection>>>,
     pub(super) read_buffer: RefCell<Box<[u8]>>,
     pub(super) wheel: RefCell<Wheel>,
@@ -79,13 +81,14 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// An empty table for a worker.
-    pub fn new(router: Router, config: ClientConfig, metrics: Arc<Metrics>) -> Self {
+    /// An empty table for a worker, which tells `tap` who comes and goes.
+    pub fn new(router: Router, config: ClientConfig, metrics: Arc<Metrics>, tap: Tap) -> Self {
         Self {
             router,
             config,
             counts: metrics.worker(),
             metrics,
+            tap,
             table: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into_boxed_slice()),
             wheel: RefCell::default(),
@@ -96,10 +99,12 @@ impl Connections {
         }
     }
 
-    /// Takes in a connection that is attached to the hub, and looks after it from now on.
-    pub(super) fn insert(&self, connection: &Rc<Connection>) {
+    /// Takes in a connection that is attached to the hub and speaks `subprotocol`, and looks after it from now on.
+    pub(super) fn insert(&self, connection: &Rc<Connection>, subprotocol: Option<Subprotocol>) {
         let session = connection.session();
         self.metrics.hub(session.hub().as_str()).opened(protocol_of(session.encoding()));
+        let protocol = subprotocol.map(Subprotocol::name);
+        self.tap.record(|| Record::Connected { client: traced(&session), protocol });
         drop(session);
         self.table.borrow_mut().insert(connection.key, Rc::clone(connection));
         let mut wheel = self.wheel.borrow_mut();
@@ -125,6 +130,7 @@ impl Connections {
         let (hub, connection) = (session.hub(), session.connection_id());
         self.metrics.hub(hub.as_str()).closed(protocol_of(session.encoding()));
         self.metrics.close(reason.category(), initiator(reason));
+        self.tap.record(|| Record::Ended { client: traced(session), category: reason.category() });
         tracing::info!(%hub, %connection, category = reason.category(), "connection ended");
     }
 
@@ -214,6 +220,15 @@ pub(super) fn protocol_of(encoding: Encoding) -> Protocol {
     match encoding {
         Encoding::Simple => Protocol::Simple,
         Encoding::Json => Protocol::Json,
+    }
+}
+
+/// How the trace names a connection.
+fn traced(session: &Session) -> trace::Client {
+    trace::Client {
+        hub: session.hub().to_string(),
+        connection: session.connection_id().to_string(),
+        user: session.user_id().map(|user| Excerpt::of(user.as_str())),
     }
 }
 

@@ -149,7 +149,7 @@ impl Handshake {
         let connections = Rc::clone(connections);
         let arrival = Arrival { key, connections, socket, session, keep_alive, permit };
         let connection = Rc::new(Connection::new(arrival));
-        self.connections.insert(&connection);
+        self.connections.insert(&connection, member.subprotocol);
         if !pending.is_settled() && self.connections.router.settle(pending).await.is_err() {
             self.count(ConnectOutcome::ServiceFault);
             self.connections.end(key, CloseReason::NotActivated);

@@ -68,6 +68,9 @@ pub struct Checked {
     pub public_endpoints: Vec<Endpoint>,
     /// The primary access key.
     pub access_key: AccessKey,
+    /// Whether the playground is wanted. It is up to the program: only one for development switches it on in its
+    /// [`Config`].
+    pub playground: bool,
     /// What is allowed but unwise, in whole sentences.
     pub warnings: Vec<String>,
     node: Node,
@@ -124,6 +127,7 @@ impl Checked {
             client: node.client,
             rest: node.rest,
             drain: node.drain,
+            playground: false,
         }
     }
 }
@@ -166,6 +170,7 @@ impl Checker<'_> {
         let hubs = self.hubs();
         let workers = self.one(&entry::WORKERS, |text| parse::count(text, 1..=MAX_WORKERS));
         let node_id = self.one(&entry::NODE_ID, node_id);
+        let playground = self.one(&entry::PLAYGROUND, parse::switch);
         let grace = self.one(&entry::DRAIN_GRACE, |text| parse::duration(text, GRACE));
         let (client, rest, log) = (self.client(), self.rest(), self.log());
 
@@ -179,6 +184,7 @@ impl Checker<'_> {
             tls_listen: tls_listen?,
             warnings,
             access_key,
+            playground: playground?,
             node: Node {
                 node_id: node_id?,
                 workers: NonZeroUsize::new(workers?)?,

@@ -83,7 +83,7 @@ impl Heading {
 }
 
 /// Every entry, in the order of the help and of the printed configuration.
-pub const ENTRIES: [&Entry; 21] = [
+pub const ENTRIES: [&Entry; 22] = [
     &LISTEN,
     &TLS_LISTEN,
     &OPERATIONS_LISTEN,
@@ -103,6 +103,7 @@ pub const ENTRIES: [&Entry; 21] = [
     &MAX_CONNECTIONS,
     &HANDSHAKE_TIMEOUT,
     &LEGACY_SLASH_ESCAPE,
+    &PLAYGROUND,
     &LOG_LEVEL,
     &LOG_FORMAT,
 ];
@@ -348,6 +349,19 @@ pub const LEGACY_SLASH_ESCAPE: Entry = Entry {
     heading: Heading::Clients,
     kind: Kind::Switch,
     default: Default::Text("false"),
+};
+
+/// The page for trying things out.
+pub const PLAYGROUND: Entry = Entry {
+    flag: "playground",
+    variable: "HUBBUB_PLAYGROUND",
+    key: "playground",
+    value: "true|false",
+    help: "Serve a page at / on which a person connects clients, sends, and watches what happens. Whatever it does needs \
+           the access key",
+    heading: Heading::Clients,
+    kind: Kind::Switch,
+    default: Default::Text("true"),
 };
 
 /// How much is logged.

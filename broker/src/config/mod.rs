@@ -54,6 +54,8 @@ pub struct Config {
     pub rest: RestConfig,
     /// How the node stops.
     pub drain: DrainConfig,
+    /// Whether the playground is served. Off until a program for development switches it on.
+    pub playground: bool,
 }
 
 /// A listener with TLS.

@@ -162,6 +162,12 @@ impl Rest {
         }
     }
 
+    /// Says whether the token of a request is one with which REST calls may be made to its URL. For what is no
+    /// operation but is for the same callers.
+    pub fn admits(&self, head: &Parts, peer: Peer) -> bool {
+        access::authorize(&self.parts, head, peer).is_ok()
+    }
+
     /// Answers a request. It never fails: whatever is wrong is in the response.
     pub async fn handle<B>(&self, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
     where

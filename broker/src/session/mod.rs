@@ -132,6 +132,11 @@ impl Session {
         &self.connection_id
     }
 
+    /// The user that the connection belongs to, if it has one.
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.user_id.as_ref()
+    }
+
     /// Which bytes the client understands.
     pub fn encoding(&self) -> Encoding {
         match self.conversation {
