@@ -12,10 +12,9 @@ pub mod client;
 pub mod playground;
 pub mod rest;
 
-mod events;
-
 pub mod session;
 
+pub mod events;
 pub mod router;
 
 pub mod backplane;

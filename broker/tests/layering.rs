@@ -17,7 +17,7 @@ const PURE: &[&str] = &["tokio", "hyper", "tracing", "metrics"];
 const NONE: &[&str] = &[];
 
 /// In the order in which a module may be known by those after it.
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 17] = [
     Row { module: "telemetry", may: &[], never: &["codec"] },
     // The one exception: what may be done to a group is part of the question whether somebody may.
     Row { module: "model", may: &["auth::permission::Action"], never: PURE },
@@ -26,7 +26,7 @@ const TABLE: [Row; 16] = [
     Row { module: "hub", may: &["model", "telemetry"], never: &["hyper"] },
     Row { module: "backplane", may: &["model", "telemetry"], never: &["hyper"] },
     Row { module: "settings", may: &["auth", "telemetry"], never: &["hyper"] },
-    Row { module: "events", may: &["auth", "settings", "telemetry"], never: &["hyper"] },
+    Row { module: "events", may: &["auth", "settings", "telemetry"], never: NONE },
     Row { module: "router", may: &["hub", "backplane", "model", "telemetry"], never: &["hyper"] },
     Row {
         module: "client",
@@ -66,6 +66,7 @@ const TABLE: [Row; 16] = [
             "settings",
             "router",
             "telemetry",
+            "events",
             "client",
             "playground",
             "rest",
@@ -84,6 +85,7 @@ const TABLE: [Row; 16] = [
             "settings",
             "router",
             "telemetry",
+            "events",
             "client",
             "playground",
             "rest",
@@ -96,7 +98,7 @@ const TABLE: [Row; 16] = [
     // It holds the struct that each room owns, and the parts of which such structs are made.
     Row {
         module: "config",
-        may: &["auth", "settings", "client", "rest", "edge", "worker", "telemetry"],
+        may: &["auth", "settings", "events", "client", "rest", "edge", "worker", "telemetry"],
         never: &["hyper"],
     },
     Row { module: "lib", may: &["app", "config", "settings"], never: NONE },

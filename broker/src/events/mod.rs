@@ -6,3 +6,4 @@
 
 mod cookies;
 mod signature;
+pub mod webhook;

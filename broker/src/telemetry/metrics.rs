@@ -13,8 +13,12 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-pub use self::labels::{AUTH_FAILURES, CLOSE_CATEGORIES, ConnectOutcome, Initiator, Protocol, Reload};
+pub use self::handlers::{Counted, HandlerCalls, Held};
+pub use self::labels::{
+    AUTH_FAILURES, CALL_FAILURES, CLOSE_CATEGORIES, ConnectOutcome, Initiator, Protocol, Reload,
+};
 
+mod handlers;
 mod labels;
 
 const CONNECTIONS: &str = "hubbub_connections";
@@ -41,6 +45,8 @@ pub struct Metrics {
     exposition: PrometheusHandle,
     hubs: HashMap<String, HubMetrics>,
     other_hubs: HubMetrics,
+    handler_calls: HashMap<String, HandlerCalls>,
+    other_handler_calls: HandlerCalls,
     connects: Family<ConnectOutcome>,
     closes: Family<(&'static str, Initiator)>,
     auth_failures: Family<&'static str>,
@@ -85,6 +91,9 @@ impl Metrics {
         // Only an empty list of buckets is refused, and this one is not.
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(REST_SECONDS.to_owned()), &REST_BUCKETS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = recorder
+            .set_buckets_for_metric(Matcher::Full(handlers::SECONDS.to_owned()), &handlers::BUCKETS)
             .unwrap_or_else(|_| PrometheusBuilder::new())
             .build_recorder();
         let families = metrics::with_local_recorder(&recorder, || {
@@ -92,6 +101,10 @@ impl Metrics {
             (connect_family(), close_family(), auth_family(), reload_family())
         });
         let hub_metrics = |hub: &str| metrics::with_local_recorder(&recorder, || HubMetrics::labelled(hub));
+        let calls = |hub: &str| metrics::with_local_recorder(&recorder, || HandlerCalls::labelled(hub));
+        let hubs: Vec<&str> = hubs.into_iter().collect();
+        let handler_calls = hubs.iter().map(|hub| ((*hub).to_owned(), calls(hub))).collect();
+        let other_handler_calls = calls(OTHER);
         let hubs = hubs.into_iter().map(|hub| (hub.to_owned(), hub_metrics(hub))).collect();
         let other_hubs = hub_metrics(OTHER);
         // A node does not start with bad settings.
@@ -102,6 +115,8 @@ impl Metrics {
             recorder,
             hubs,
             other_hubs,
+            handler_calls,
+            other_handler_calls,
             connects: families.0,
             closes: families.1,
             auth_failures: families.2,
@@ -123,6 +138,11 @@ impl Metrics {
     /// Handles for the connections of `hub`.
     pub fn hub(&self, hub: &str) -> &HubMetrics {
         self.hubs.get(hub).unwrap_or(&self.other_hubs)
+    }
+
+    /// Handles for the calls to event handlers of `hub`.
+    pub fn handler_calls(&self, hub: &str) -> &HandlerCalls {
+        self.handler_calls.get(hub).unwrap_or(&self.other_handler_calls)
     }
 
     /// Handles for the hot counts of one worker.
@@ -300,6 +320,7 @@ fn describe() {
         SETTINGS_GOOD,
         "1 if the settings that were read last are in force, 0 if they were refused."
     );
+    handlers::describe();
 }
 
 #[cfg(test)]

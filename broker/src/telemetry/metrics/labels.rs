@@ -149,3 +149,18 @@ pub const AUTH_FAILURES: [&str; 11] = [
     "identity_provider",
     "group",
 ];
+
+/// Why a call to an event handler failed; `abandoned` when nobody waited for its end.
+pub const CALL_FAILURES: [&str; 11] = [
+    "status",
+    "unreachable",
+    "timed_out",
+    "not_validated",
+    "address_refused",
+    "answer_too_large",
+    "overloaded",
+    "circuit_open",
+    "no_token",
+    "invalid_request",
+    "abandoned",
+];

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Name, type and labels of every metric. A change here changes dashboards and alerts.
-const SERIES: [(&str, &str, &str); 12] = [
+const SERIES: [(&str, &str, &str); 16] = [
     (CONNECTIONS, "gauge", "hub,protocol"),
     (CONNECT, "counter", "result,reason"),
     (CLOSE, "counter", "category,initiator"),
@@ -14,6 +14,10 @@ const SERIES: [(&str, &str, &str); 12] = [
     (AUTH_FAILURE, "counter", "reason"),
     (SETTINGS_RELOADS, "counter", "outcome"),
     (SETTINGS_GOOD, "gauge", ""),
+    (handlers::CALLS, "counter", "hub,outcome"),
+    (handlers::SECONDS, "histogram", "hub"),
+    (handlers::IN_FLIGHT, "gauge", "hub"),
+    (handlers::WAITING, "gauge", "hub"),
 ];
 
 fn everything_counted() -> Metrics {
@@ -23,6 +27,8 @@ fn everything_counted() -> Metrics {
     worker.inbound_bytes.add(1);
     worker.flush();
     metrics.rest_operation("SendToAll").answered(202, Duration::from_millis(2));
+    drop(metrics.handler_calls("chat").begin());
+    drop((metrics.handler_calls("chat").waiting(), metrics.handler_calls("chat").in_flight()));
     metrics
 }
 
@@ -75,6 +81,27 @@ fn hubs_without_settings_share_a_label() {
     metrics.hub("stray1").closed(Protocol::Simple);
     assert_eq!(value(&metrics, r#"hubbub_connections{hub="other",protocol="simple"}"#), Some(1.0));
     assert!(!metrics.render().contains("stray"));
+}
+
+#[test]
+fn calls_to_handlers_are_counted_by_hub_and_outcome() {
+    let metrics = Metrics::new(["chat"]);
+    let chat = metrics.handler_calls("chat");
+    let (waiting, under_way) = (chat.waiting(), [chat.in_flight(), chat.in_flight()]);
+    metrics.handler_calls("stray").begin().outcome = "succeeded";
+    chat.begin().outcome = "circuit_open";
+    drop(chat.begin());
+    let check = |series, expected| assert_eq!(value(&metrics, series), Some(expected), "{series}");
+    check(r#"hubbub_handler_waiting{hub="chat"}"#, 1.0);
+    check(r#"hubbub_handler_calls_in_flight{hub="chat"}"#, 2.0);
+    drop((waiting, under_way));
+    check(r#"hubbub_handler_waiting{hub="chat"}"#, 0.0);
+    check(r#"hubbub_handler_calls_in_flight{hub="chat"}"#, 0.0);
+    check(r#"hubbub_handler_calls_total{hub="chat",outcome="circuit_open"}"#, 1.0);
+    check(r#"hubbub_handler_calls_total{hub="chat",outcome="abandoned"}"#, 1.0);
+    check(r#"hubbub_handler_calls_total{hub="chat",outcome="succeeded"}"#, 0.0);
+    check(r#"hubbub_handler_calls_total{hub="other",outcome="succeeded"}"#, 1.0);
+    check(r#"hubbub_handler_call_seconds_count{hub="chat"}"#, 2.0);
 }
 
 #[test]

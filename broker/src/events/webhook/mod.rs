@@ -1,0 +1,272 @@
+//! Calls to event handlers over HTTP: validation, limits, retries, authentication, and what to do about dead ones.
+//!
+//! Source: `event-handlers.md` 4, 5, 8, 15 and 16. [`Webhooks`] is what a node knows of its handlers, [`WebhookClient`]
+//! makes the calls of one worker. What an event says, and what an answer means, is not known here; the dispatch of
+//! events makes a [`Call`] and reads the [`Answer`].
+//!
+//! The way of a call: `handlers` lets it wait, `validation` makes sure that the handler wants it, it takes a place,
+//! gets its token (`token`), and is sent by `transport` as often as `retry` and `breaker` say.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codec::ids::HubName;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::time::{Instant, sleep, timeout_at};
+use url::Url;
+
+use crate::settings::handler::{EventHandler, UpstreamAuth};
+use crate::telemetry::metrics::Metrics;
+
+pub use self::address::AddressRules;
+pub use self::config::{Credentials, HandlerLimits, ProxyConfig, Secret, TokenConfig, WebhookConfig};
+pub use self::error::{CallError, WebhookError};
+pub use self::tls::{Authorities, InvalidAuthorities};
+
+use self::breaker::Ended;
+use self::handlers::{Handler, Handlers};
+use self::resolver::Lookup;
+use self::token::Tokens;
+use self::transport::{Outgoing, Parts, Reply, Transport};
+use self::validation::Validations;
+
+mod address;
+mod breaker;
+mod config;
+mod error;
+mod handlers;
+mod resolver;
+mod retry;
+mod tls;
+mod token;
+mod transport;
+mod validation;
+
+/// Under which name the broker presents itself.
+const ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
+
+/// What all workers of a node know of its handlers: who agreed to get events, who is busy, who is left alone.
+pub struct Webhooks {
+    config: WebhookConfig,
+    metrics: Arc<Metrics>,
+    parts: Parts,
+    handlers: Handlers,
+    validations: Validations,
+    tokens: Tokens,
+}
+
+/// Makes the calls of one worker. Its connections belong to the runtime that first used it, so that each worker needs
+/// its own. Cheap to clone.
+#[derive(Clone)]
+pub struct WebhookClient {
+    hooks: Arc<Webhooks>,
+    transport: Arc<Transport>,
+}
+
+/// An event for a handler.
+#[derive(Debug)]
+pub struct Call {
+    /// Whose event it is.
+    pub hub: HubName,
+    /// Where it goes.
+    pub handler: Arc<EventHandler>,
+    /// Name of the event in the URL.
+    pub event: String,
+    /// Name of this service as the client addressed it: a host without a port.
+    pub origin: Arc<str>,
+    /// All headers but those that show who the broker is.
+    pub headers: HeaderMap,
+    /// The event.
+    pub body: Bytes,
+}
+
+/// What a handler said to an event that it accepted.
+#[derive(Debug)]
+pub struct Answer {
+    /// 2xx.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, as it came.
+    pub body: Bytes,
+}
+
+/// Where a call goes.
+struct Target {
+    url: Url,
+    validation: Url,
+    origin: HeaderValue,
+}
+
+impl Webhooks {
+    /// Reads the machine's certificate authorities.
+    ///
+    /// # Errors
+    /// [`WebhookError::Tls`] when TLS cannot be set up.
+    pub fn new(config: WebhookConfig, metrics: Arc<Metrics>) -> Result<Arc<Self>, WebhookError> {
+        Self::with_lookup(config, metrics, resolver::system())
+    }
+
+    fn with_lookup(
+        config: WebhookConfig,
+        metrics: Arc<Metrics>,
+        lookup: Lookup,
+    ) -> Result<Arc<Self>, WebhookError> {
+        let tls = tls::client(&config.authorities).map_err(WebhookError::Tls)?;
+        let rules = Arc::new(config.addresses.clone());
+        Ok(Arc::new(Self {
+            parts: Parts { tls, rules, lookup },
+            handlers: Handlers::new(config.limits),
+            validations: Validations::new(),
+            tokens: Tokens::new(config.tokens.clone()),
+            metrics,
+            config,
+        }))
+    }
+
+    /// A client for one worker.
+    ///
+    /// # Errors
+    /// [`WebhookError::Client`] when the proxy cannot be used.
+    pub fn client(self: &Arc<Self>) -> Result<WebhookClient, WebhookError> {
+        let transport = Arc::new(Transport::new(&self.config, &self.parts)?);
+        Ok(WebhookClient { hooks: Arc::clone(self), transport })
+    }
+}
+
+impl WebhookClient {
+    /// Brings an event to its handler, with as many attempts as it takes within the time for a call. Dropping the
+    /// future ends the request.
+    ///
+    /// # Errors
+    /// [`CallError`] says what the last attempt ended with, or why there was none. Nothing has been logged above the
+    /// level of debugging then, but for failed validations and handlers that are left alone.
+    pub async fn call(&self, call: &Call) -> Result<Answer, CallError> {
+        let mut counted = self.hooks.metrics.handler_calls(call.hub.as_str()).begin();
+        let deadline = Instant::now() + self.hooks.config.timeout;
+        let answer = timeout_at(deadline, self.deliver(call, deadline)).await;
+        let answer = answer.unwrap_or(Err(CallError::TimedOut));
+        if let Err(error) = &answer {
+            tracing::debug!(hub = call.hub.as_str(), event = call.event, "{error}");
+        }
+        counted.outcome = answer.as_ref().map_or_else(CallError::reason, |_| "succeeded");
+        answer
+    }
+
+    async fn deliver(&self, call: &Call, deadline: Instant) -> Result<Answer, CallError> {
+        let target = Target::of(call)?;
+        let calls = self.hooks.metrics.handler_calls(call.hub.as_str());
+        let handler = self.hooks.handlers.get(&call.hub, &target.validation);
+        let ticket = handler.enter(call.body.len())?;
+        let waiting = calls.waiting();
+        self.validate(&target, &handler).await?;
+        let place = handler.place(ticket).await?;
+        drop(waiting);
+        let _under_way = (place, calls.in_flight());
+        let request = self.request(call, target).await?;
+        self.persist(&request, &handler, deadline).await
+    }
+
+    async fn validate(&self, target: &Target, handler: &Arc<Handler>) -> Result<(), CallError> {
+        let origin = String::from_utf8_lossy(target.origin.as_bytes()).to_ascii_lowercase();
+        let key = format!("{origin} {}", target.validation);
+        let ask = || {
+            let (transport, handler) = (Arc::clone(&self.transport), Arc::clone(handler));
+            let (url, origin) = (target.validation.clone(), target.origin.clone());
+            async move {
+                let result = validation::ask(&transport, url, origin).await;
+                result.inspect_err(|error| handler.warn_unwilling(error))
+            }
+        };
+        self.hooks.validations.ensure(key, ask).await
+    }
+
+    /// The request, the same for all attempts.
+    async fn request(&self, call: &Call, target: Target) -> Result<Outgoing, CallError> {
+        let mut headers = call.headers.clone();
+        headers.insert(ORIGIN, target.origin);
+        match &call.handler.auth {
+            UpstreamAuth::None if !target.url.username().is_empty() => {
+                let decoded = |text| percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+                let (user, password) = (target.url.username(), target.url.password().unwrap_or_default());
+                headers.insert(header::AUTHORIZATION, token::basic(&decoded(user), &decoded(password))?);
+            }
+            UpstreamAuth::None => {}
+            UpstreamAuth::Header { name, value } => {
+                let mut value = value.clone();
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
+            UpstreamAuth::Token { resource } => {
+                let token = self.hooks.tokens.get(resource.as_deref(), &self.transport).await?;
+                headers.insert(header::AUTHORIZATION, token);
+            }
+        }
+        let answer_bytes = self.hooks.config.answer_bytes;
+        let body = call.body.clone();
+        Ok(Outgoing { method: Method::POST, url: target.url, headers, body, answer_bytes })
+    }
+
+    async fn persist(
+        &self,
+        request: &Outgoing,
+        handler: &Handler,
+        deadline: Instant,
+    ) -> Result<Answer, CallError> {
+        let mut last = CallError::CircuitOpen;
+        for number in 0.. {
+            // When the handler is left alone between two attempts, the last failure says more than that.
+            let Some(attempt) = handler.attempt() else {
+                break;
+            };
+            let result = timeout_at(deadline, self.transport.send(request)).await;
+            let result = result.unwrap_or(Err(CallError::TimedOut));
+            attempt.ended(ended(&result));
+            last = match result {
+                Ok(Reply { status, headers, body }) if status.is_success() => {
+                    return Ok(Answer { status, headers, body });
+                }
+                Ok(reply) => CallError::Status(reply.status),
+                Err(error) => error,
+            };
+            let Some(wait) = retry::wait_after(number, &last) else {
+                break;
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = handler.opened() => break,
+            }
+        }
+        Err(last)
+    }
+}
+
+impl Target {
+    fn of(call: &Call) -> Result<Self, CallError> {
+        let url = &call.handler.url;
+        let unusable = CallError::InvalidRequest("the URL");
+        let (url, validation) =
+            url.resolve(&call.hub, &call.event).zip(url.validation(&call.hub)).ok_or(unusable)?;
+        let origin =
+            HeaderValue::from_str(&call.origin).map_err(|_| CallError::InvalidRequest("the origin"))?;
+        Ok(Self { url, validation, origin })
+    }
+}
+
+/// What an attempt says about the handler's health. One that refuses an event is well.
+fn ended(result: &Result<Reply, CallError>) -> Ended {
+    match result {
+        Ok(Reply { status, .. }) => match *status {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                Ended::Failed
+            }
+            _ => Ended::Answered,
+        },
+        Err(CallError::Unreachable(_) | CallError::TimedOut) => Ended::Failed,
+        Err(CallError::AnswerTooLarge(_)) => Ended::Answered,
+        Err(_) => Ended::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests;
