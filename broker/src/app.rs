@@ -13,12 +13,13 @@ use crate::client::Capacity;
 use crate::config::Config;
 use crate::edge::listener::{self, Bound};
 use crate::edge::operations::{self, Health, Operations, Stage};
+use crate::events::webhook::{WebhookError, Webhooks};
 use crate::hub::Switchboard;
 use crate::router;
 use crate::settings::follow::{Follower, Reread};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::Tap;
-use crate::worker::{self, Common};
+use crate::worker::{self, Common, Own};
 
 /// A node whose listeners are bound and that serves nobody yet.
 pub struct Broker {
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The system gives no more threads.
     #[error("cannot start a worker: {0}")]
     Worker(#[source] io::Error),
+    /// Event handlers could not be called.
+    #[error(transparent)]
+    Webhooks(WebhookError),
     /// A fault of ours has ended a worker while the node was serving.
     #[error("worker {0} has failed, the log says why")]
     WorkerLost(usize),
@@ -153,9 +157,11 @@ impl Broker {
             ended,
             stopping,
         };
+        let webhooks = Webhooks::new(webhook_config(), Arc::clone(&metrics)).map_err(StartError::Webhooks)?;
         let health = Health::default();
         for (number, bound) in bound.into_iter().enumerate() {
-            worker::spawn(number, common.clone(), bound).map_err(StartError::Worker)?;
+            let own = Own { bound, webhooks: webhooks.client().map_err(StartError::Webhooks)? };
+            worker::spawn(number, common.clone(), own).map_err(StartError::Worker)?;
         }
         // From here on only the workers hold it, so that the channel closes with the last of them.
         drop(common);
@@ -179,4 +185,18 @@ impl Broker {
 
 fn bind_error(listener: ListenerKind, address: SocketAddr, source: io::Error) -> StartError {
     StartError::Bind { listener, address, source }
+}
+
+fn webhook_config() -> crate::events::webhook::WebhookConfig {
+    use crate::events::webhook::*;
+    WebhookConfig {
+        timeout: std::time::Duration::from_secs(100),
+        limits: HandlerLimits { calls: 1000, waiting_calls: 10_000, waiting_bytes: 16 << 20 },
+        answer_bytes: 16 << 20,
+        addresses: AddressRules::default(),
+        authorities: Authorities::default(),
+        proxy: ProxyConfig::Environment,
+        h2c: Vec::new(),
+        tokens: None,
+    }
 }

@@ -3,6 +3,7 @@
 //! No other file knows how many there are, or which of them owns a new socket: the system gives it to one of the
 //! listeners that share a port.
 
+use std::cell::RefCell;
 use std::io;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
@@ -17,9 +18,11 @@ use tokio::time::MissedTickBehavior;
 
 use crate::auth::audience::Origins;
 use crate::backplane::Bus;
-use crate::client::{Capacity, ClientConfig, Connections, Handshake};
+use crate::client::{Capacity, ClientConfig, Connections, ConnectionsParts, Handshake};
 use crate::edge::listener::{Bound, Http};
 use crate::edge::routes::Routes;
+use crate::events::Events;
+use crate::events::webhook::WebhookClient;
 pub(crate) use crate::hub::MAX_WORKERS;
 use crate::hub::{Shard, Switchboard};
 use crate::playground::Playground;
@@ -27,6 +30,7 @@ use crate::rest::{Readiness, Rest, RestConfig, RestParts};
 use crate::router::{Place, Router};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::throttle::Throttle;
 use crate::telemetry::trace::Tap;
 
 /// How often counts are handed over and silent connections are looked for.
@@ -64,12 +68,18 @@ pub(crate) struct Common {
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
+/// What a worker has for itself.
+pub(crate) struct Own {
+    pub(crate) bound: Vec<Bound>,
+    pub(crate) webhooks: WebhookClient,
+}
+
 /// Starts a worker's thread. It ends when the node is told to stop and the worker's clients have gone, or when the
 /// grace period is over; or before, if a fault of ours keeps it from its work. Either way `ended` is told.
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
-pub(crate) fn spawn(number: usize, common: Common, bound: Vec<Bound>) -> io::Result<()> {
+pub(crate) fn spawn(number: usize, common: Common, own: Own) -> io::Result<()> {
     // A runtime of this kind stays on its thread, so the thread has to make it, and tell whether it could.
     let (started, starts) = mpsc::channel();
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
@@ -77,7 +87,7 @@ pub(crate) fn spawn(number: usize, common: Common, bound: Vec<Bound>) -> io::Res
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
                 let ended = Ended { number, tell: common.ended.clone() };
-                runtime.block_on(work(number, common, bound));
+                runtime.block_on(work(number, common, own));
                 drop(runtime);
                 drop(ended);
             }
@@ -100,12 +110,20 @@ impl Drop for Ended {
     }
 }
 
-async fn work(number: usize, common: Common, bound: Vec<Bound>) {
+async fn work(number: usize, common: Common, own: Own) {
+    let Own { bound, webhooks } = own;
     let shard = Shard::new(common.client.outbox_limits());
     let place = Place { node: common.node.clone(), worker: number };
     let router = Router::new(place, shard, Arc::clone(&common.switchboard), Arc::clone(&common.bus));
-    let (metrics, tap) = (Arc::clone(&common.metrics), common.tap.clone());
-    let connections = Rc::new(Connections::new(router.clone(), common.client, metrics, tap));
+    let events = Rc::new(Events::new(webhooks, common.settings.clone(), common.tap.clone()));
+    let connections = Rc::new(Connections::new(ConnectionsParts {
+        router: router.clone(),
+        events: Rc::clone(&events),
+        config: common.client,
+        metrics: Arc::clone(&common.metrics),
+        tap: common.tap.clone(),
+    }));
+    tokio::task::spawn_local(keep_settings(Rc::clone(&connections), common.settings.clone()));
     let routes = Rc::new(routes(&common, router, Rc::clone(&connections)));
 
     let http = Rc::new(Http::new(routes, common.client.handshake_timeout, common.stopping.clone()));
@@ -128,6 +146,7 @@ async fn work(number: usize, common: Common, bound: Vec<Bound>) {
     let drained = async {
         connections.drain(common.drain.wave.get(), common.drain.grace).await;
         http.drained().await;
+        events.flushed().await;
     };
     if tokio::time::timeout(common.drain.grace, drained).await.is_err() {
         tracing::warn!(worker = number, "the grace period is over, connections that are left are dropped");
@@ -143,6 +162,8 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
         settings: common.settings.clone(),
         capacity: Arc::clone(&common.capacity),
         stopping: common.stopping.clone(),
+        last_host: RefCell::new(Arc::from("")),
+        refusals: Throttle::default(),
     };
     let stopping = common.stopping.clone();
     let rest = Rest::new(RestParts {
@@ -151,6 +172,7 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
         origins: common.origins.clone(),
         settings: common.settings.clone(),
         metrics: Arc::clone(&common.metrics),
+        refusals: Throttle::default(),
         readiness: Box::new(move || match *stopping.borrow() {
             true => Readiness::NotReady,
             false => Readiness::Ready,
@@ -162,6 +184,16 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
 
 async fn keep_reading(connections: Rc<Connections>, switchboard: Arc<Switchboard>, number: usize) {
     connections.keep_reading(switchboard.inbox(number)).await;
+}
+
+/// Tells the connections of each change of the settings, the first ones included.
+async fn keep_settings(connections: Rc<Connections>, mut settings: watch::Receiver<Arc<Settings>>) {
+    loop {
+        connections.settings_changed();
+        if settings.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn keep_ticking(connections: Rc<Connections>) {

@@ -183,6 +183,11 @@ impl EventName {
         let rest = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
         if starts_with_letter_then(name, rest) { Ok(Self(name.into())) } else { Err(InvalidName::Event) }
     }
+
+    /// The name of the event that a frame of a simple client raises.
+    pub fn message() -> Self {
+        Self("message".into())
+    }
 }
 
 impl NodeId {

@@ -2,10 +2,12 @@
 //!
 //! A decision over plain data; the upgrade itself is in `handshake`.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, Method, StatusCode, header, request};
 
 use codec::ids::{GroupName, HubName};
-use codec::subprotocol::{Negotiated, Subprotocol};
+use codec::subprotocol::Subprotocol;
 
 use crate::auth::audience::{Origins, RequestOrigin};
 use crate::auth::permission::Permissions;
@@ -40,10 +42,29 @@ pub(super) struct Guest {
     pub(super) hub: HubName,
     pub(super) claims: Claims,
     pub(super) permissions: Permissions,
-    pub(super) speech: Speech,
+    /// What becomes of its payloads if it speaks no subprotocol of ours.
+    pub(super) mode: SimpleMode,
     pub(super) subprotocol: Option<Subprotocol>,
-    /// The subprotocol as the client spelled it.
+    /// The name to agree on, as the client spelled it; of ours, or what the application chose.
     pub(super) spelling: Option<String>,
+    /// The token that it was admitted with, for the application to look into.
+    pub(super) token: Option<String>,
+}
+
+impl Guest {
+    /// The name of what will be agreed on.
+    pub(super) fn agreed(&self) -> Option<Cow<'static, str>> {
+        let known = self.subprotocol.map(|subprotocol| Cow::Borrowed(subprotocol.name()));
+        known.or_else(|| self.spelling.clone().map(Cow::Owned))
+    }
+
+    /// How broker and client will speak.
+    pub(super) fn speech(&self) -> Speech {
+        match self.subprotocol {
+            Some(Subprotocol::Json) => Speech::Json,
+            None => Speech::Simple(self.mode.clone()),
+        }
+    }
 }
 
 /// Why a request is refused, before any upgrade.
@@ -112,27 +133,27 @@ pub(super) fn admit(
         let spelling = negotiated.map(|negotiated| negotiated.spelling).or(first);
         return Ok(Admission::Recover { subprotocol: spelling.map(str::to_owned) });
     }
-    let claims = claims(&head.headers, &query, &hub, circumstances)?;
+    let token = token(&head.headers, &query);
+    let claims = claims(token, &hub, circumstances)?;
     let mode = query.mode()?;
-    let (permissions, dropped) = Permissions::from_roles(&claims.roles);
-    for role in dropped {
-        tracing::warn!(%hub, "a role of a token is not applied: {role}");
-    }
     Ok(Admission::Connect(Box::new(Guest {
+        permissions: permissions(&hub, &claims.roles),
         hub,
         claims,
-        permissions,
-        speech: speech(negotiated, mode),
+        mode,
+        token: token.map(str::to_owned),
         subprotocol: negotiated.map(|negotiated| negotiated.subprotocol),
         spelling: negotiated.map(|negotiated| negotiated.spelling.to_owned()),
     })))
 }
 
-fn speech(negotiated: Option<Negotiated<'_>>, mode: SimpleMode) -> Speech {
-    match negotiated {
-        Some(Negotiated { subprotocol: Subprotocol::Json, .. }) => Speech::Json,
-        None => Speech::Simple(mode),
+/// What roles permit.
+pub(super) fn permissions(hub: &HubName, roles: &[String]) -> Permissions {
+    let (permissions, dropped) = Permissions::from_roles(roles);
+    for role in dropped {
+        tracing::warn!(%hub, "a role is not applied: {role}");
     }
+    permissions
 }
 
 /// RFC 6455, 4.2.1.
@@ -165,15 +186,14 @@ fn hub(path: &str, query: &Query) -> Option<HubName> {
     HubName::new(&name).ok()
 }
 
-fn claims(
-    headers: &HeaderMap,
-    query: &Query,
-    hub: &HubName,
-    circumstances: &Circumstances<'_>,
-) -> Result<Claims, Refusal> {
-    let Circumstances { origins, settings, origin, now } = circumstances;
+fn token<'a>(headers: &'a HeaderMap, query: &'a Query) -> Option<&'a str> {
     let in_header = || token::bearer(headers).filter(|token| !token.is_empty());
-    let Some(token) = query.access_token.as_deref().or_else(in_header) else {
+    query.access_token.as_deref().or_else(in_header)
+}
+
+fn claims(token: Option<&str>, hub: &HubName, circumstances: &Circumstances<'_>) -> Result<Claims, Refusal> {
+    let Circumstances { origins, settings, origin, now } = circumstances;
+    let Some(token) = token else {
         return match settings.hub(hub).anonymous_connect_policy {
             AnonymousConnectPolicy::Allow => Ok(Claims::default()),
             AnonymousConnectPolicy::Deny => Err(Refusal::NoToken),

@@ -4,22 +4,30 @@
 //! happens seldom, taking leave and waiting for the other nodes, is boxed.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use codec::ids::{AckId, GroupName};
+use codec::event::What;
+use codec::ids::{AckId, EventName, GroupName};
+use codec::message::{DataType, Downstream, Origin, Payload};
 use codec::websocket::{Decoder, Frame, FrameError, Item, Opcode};
 use tokio::task::AbortHandle;
 
 use super::closing::{self, Ended};
-use super::connections::{Connections, Permit, protocol_of};
+use super::connections::{Connections, Permit, protocol_of, traced};
 use super::socket::Socket;
+use crate::events::{Attaching, Correspondence, Delivery};
 use crate::hub::{MemberKey, Parcel};
 use crate::model::close::CloseReason;
 use crate::model::command::Target;
 use crate::router::Pending;
-use crate::session::{Deed, Effect, Received, Session};
+use crate::session::{Deed, Effect, Failure, Received, Session, UserEvent};
+use crate::telemetry::trace::{Excerpt, Record};
+
+/// Bytes that are read of a client that waits for an answer, so that its pongs and its end are noticed. Beyond them it
+/// is not read, and not expected to show signs of life, until the answer has come.
+const READ_AHEAD: usize = 64 * 1024;
 
 /// One client.
 pub(super) struct Connection {
@@ -27,6 +35,10 @@ pub(super) struct Connection {
     pub(super) connections: Rc<Connections>,
     pub(super) socket: RefCell<Socket>,
     session: RefCell<Session>,
+    /// What the events of this connection have in common.
+    pub(super) correspondence: RefCell<Correspondence>,
+    /// The client has been greeted, so that the application hears of its end.
+    pub(super) is_active: Cell<bool>,
     decoder: RefCell<Decoder>,
     /// Wakes the connection's task.
     waker: RefCell<Option<Waker>>,
@@ -35,7 +47,9 @@ pub(super) struct Connection {
     /// Set once, when the connection has ended and its task is to take leave.
     ended: Cell<Option<Box<Ended>>>,
     /// Second of the worker's clock in which the client was heard last.
-    pub(super) last_seen: Cell<u32>,
+    last_seen: Cell<u32>,
+    /// As much has been read ahead as may be, so nothing is heard of the client.
+    is_deaf: Cell<bool>,
     /// Seconds between pings.
     pub(super) keep_alive: u8,
     _permit: Permit,
@@ -47,6 +61,7 @@ pub(super) struct Arrival {
     pub(super) connections: Rc<Connections>,
     pub(super) socket: Socket,
     pub(super) session: Session,
+    pub(super) correspondence: Correspondence,
     pub(super) keep_alive: u8,
     pub(super) permit: Permit,
 }
@@ -71,11 +86,13 @@ enum Wait {
     Breathe,
     /// The client's request needs the other nodes.
     Join { ack_id: Option<AckId>, pending: Pending },
+    /// The client's event needs the application.
+    Answer { ack_id: Option<AckId>, delivery: Box<Delivery> },
 }
 
 impl Connection {
     pub(super) fn new(arrival: Arrival) -> Self {
-        let Arrival { key, connections, socket, session, keep_alive, permit } = arrival;
+        let Arrival { key, connections, socket, session, correspondence, keep_alive, permit } = arrival;
         connections.open.set(connections.open.get() + 1);
         let now = connections.wheel.borrow().now();
         Self {
@@ -83,11 +100,14 @@ impl Connection {
             connections,
             socket: RefCell::new(socket),
             session: RefCell::new(session),
+            correspondence: RefCell::new(correspondence),
+            is_active: Cell::new(false),
             decoder: RefCell::default(),
             waker: RefCell::default(),
             unblocking: Cell::default(),
             ended: Cell::default(),
             last_seen: Cell::new(now),
+            is_deaf: Cell::new(false),
             keep_alive,
             _permit: permit,
         }
@@ -220,14 +240,27 @@ impl Connection {
             Effect::Do(Deed::Leave(group), ack_id) => {
                 let hub = self.session().hub().clone();
                 router.leave(self.key, &hub, &Target::Group(group));
-                self.done(ack_id, true);
+                self.done(ack_id, Ok(()));
             }
             Effect::Do(Deed::Route(command), ack_id) => {
                 let routed = router.submit(*command);
-                self.done(ack_id, routed.is_ok());
+                self.done(ack_id, routed.map_err(|_| Failure::Broker));
             }
+            Effect::Do(Deed::Raise(event), ack_id) => return self.raise(*event, ack_id),
         }
         None
+    }
+
+    fn raise(&self, event: UserEvent, ack_id: Option<AckId>) -> Option<Wait> {
+        let UserEvent { event, content } = event;
+        self.connections.tap.record(|| trace_raised(&self.session(), &event, &content.payload));
+        match self.connections.address(self, What::User { event, content }) {
+            Some(delivery) => Some(Wait::Answer { ack_id, delivery: Box::new(delivery) }),
+            None => {
+                self.done(ack_id, Err(Failure::NoEventHandler));
+                None
+            }
+        }
     }
 
     fn join(&self, group: GroupName, ack_id: Option<AckId>) -> Option<Wait> {
@@ -236,13 +269,13 @@ impl Connection {
         if !pending.is_settled() {
             return Some(Wait::Join { ack_id, pending });
         }
-        self.done(ack_id, true);
+        self.done(ack_id, Ok(()));
         None
     }
 
     /// Tells the client what became of its request.
-    fn done(&self, ack_id: Option<AckId>, succeeded: bool) {
-        let effect = self.session().done(ack_id, succeeded);
+    fn done(&self, ack_id: Option<AckId>, done: Result<(), Failure>) {
+        let effect = self.session().done(ack_id, done);
         match effect {
             Effect::Reply(message) => self.connections.router.shard().tell(self.key, &message),
             Effect::Close(reason) => self.connections.end(self.key, reason),
@@ -261,8 +294,29 @@ impl Connection {
                     router.room().await;
                 }
                 Wait::Join { ack_id, pending } => {
-                    let settled = router.settle(pending).await;
-                    self.done(ack_id, settled.is_ok());
+                    let Some(settled) = self.attend(router.settle(pending), &mut unread).await else {
+                        return;
+                    };
+                    self.done(ack_id, settled.map_err(|_| Failure::Broker));
+                }
+                Wait::Answer { ack_id, delivery } => {
+                    let asking = self.connections.events.ask_user(&delivery);
+                    let Some(asked) = self.attend(asking, &mut unread).await else {
+                        return;
+                    };
+                    let done = asked.map(|(answer, reply)| {
+                        self.correspondence.borrow_mut().learn(
+                            &delivery.url,
+                            &answer,
+                            Attaching::CookiesAndState,
+                        );
+                        // The reply goes before the ack.
+                        if let Some(content) = reply {
+                            let reply = Downstream::Message { origin: Origin::Server, content };
+                            router.shard().tell(self.key, &reply);
+                        }
+                    });
+                    self.done(ack_id, done.map_err(|_| Failure::EventHandler));
                 }
             }
             match self.take_in(&mut unread) {
@@ -270,6 +324,51 @@ impl Connection {
                 None => return,
             }
         }
+    }
+
+    /// Waits for something on behalf of the client, with an eye on its socket. Nothing when the connection has ended
+    /// meanwhile; what was waited for is dropped then.
+    async fn attend<F: Future>(&self, awaited: F, unread: &mut Vec<u8>) -> Option<F::Output> {
+        let mut awaited = Box::pin(awaited);
+        let outcome = poll_fn(|cx| {
+            if self.is_ended() {
+                return Poll::Ready(None);
+            }
+            if let Poll::Ready(outcome) = awaited.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            self.set_waker(cx);
+            self.read_ahead(cx, unread);
+            Poll::Pending
+        });
+        let outcome = outcome.await;
+        self.is_deaf.set(false);
+        outcome
+    }
+
+    fn read_ahead(&self, cx: &mut Context<'_>, unread: &mut Vec<u8>) {
+        let mut buffer = self.connections.read_buffer.borrow_mut();
+        while unread.len() < READ_AHEAD {
+            let read = self.socket.borrow_mut().poll_read(cx, &mut buffer);
+            match read {
+                Poll::Ready(Ok(len)) if len > 0 => {
+                    self.heard(len);
+                    unread.extend_from_slice(&buffer[..len]);
+                }
+                // The task is woken by that, and takes leave.
+                Poll::Ready(_) => return self.connections.end(self.key, CloseReason::ConnectionLost),
+                Poll::Pending => return,
+            }
+        }
+        self.is_deaf.set(true);
+    }
+
+    /// Second in which the client was heard last; as long as nobody listens, that is now.
+    pub(super) fn last_seen(&self, now: u32) -> u32 {
+        if self.is_deaf.get() {
+            self.last_seen.set(now);
+        }
+        self.last_seen.get()
     }
 
     fn is_ended(&self) -> bool {
@@ -307,5 +406,21 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.connections.open.set(self.connections.open.get() - 1);
         self.connections.one_closed.notify_one();
+    }
+}
+
+fn trace_raised(session: &Session, event: &EventName, payload: &Payload) -> Record {
+    let data_type = match payload.data_type() {
+        DataType::Text => "text",
+        DataType::Json => "json",
+        DataType::Binary => "binary",
+        DataType::Protobuf => "protobuf",
+    };
+    Record::EventRaised {
+        client: traced(session),
+        event: Excerpt::of(event.as_str()),
+        data_type,
+        bytes: payload.bytes().len(),
+        payload: std::str::from_utf8(payload.bytes()).ok().map(Excerpt::of),
     }
 }

@@ -17,6 +17,7 @@ use super::ClientConfig;
 use super::closing::Ended;
 use super::connection::Connection;
 use super::keep_alive::{self, Due, Wheel};
+use crate::events::Events;
 use crate::hub::{MemberKey, Parcel};
 use crate::model::close::CloseReason;
 use crate::model::survey::{Answer, PermissionAnswer, Question, Survey};
@@ -64,6 +65,7 @@ impl Drop for Permit {
 /// See the module.
 pub struct Connections {
     pub(super) router: Router,
+    pub(super) events: Rc<Events>,
     pub(super) config: ClientConfig,
     pub(super) metrics: Arc<Metrics>,
     pub(super) counts: WorkerMetrics,
@@ -80,11 +82,27 @@ pub struct Connections {
     pub(super) one_closed: Notify,
 }
 
+/// What the connections of a worker need.
+pub struct ConnectionsParts {
+    /// Their way to each other.
+    pub router: Router,
+    /// Their way to the application.
+    pub events: Rc<Events>,
+    /// What they are granted.
+    pub config: ClientConfig,
+    /// Where they are counted.
+    pub metrics: Arc<Metrics>,
+    /// Where it is told who comes and goes.
+    pub tap: Tap,
+}
+
 impl Connections {
-    /// An empty table for a worker, which tells `tap` who comes and goes.
-    pub fn new(router: Router, config: ClientConfig, metrics: Arc<Metrics>, tap: Tap) -> Self {
+    /// An empty table for a worker.
+    pub fn new(parts: ConnectionsParts) -> Self {
+        let ConnectionsParts { router, events, config, metrics, tap } = parts;
         Self {
             router,
+            events,
             config,
             counts: metrics.worker(),
             metrics,
@@ -123,6 +141,7 @@ impl Connections {
         }
         let outbox = self.router.detach(key).unwrap_or_default();
         self.report_end(&connection.session(), &reason);
+        self.raise_end(&connection, &reason);
         connection.end(Ended { reason, outbox });
     }
 
@@ -171,7 +190,7 @@ impl Connections {
                 continue;
             };
             let now = self.wheel.borrow().now();
-            match keep_alive::due(now, connection.last_seen.get(), u32::from(connection.keep_alive)) {
+            match keep_alive::due(now, connection.last_seen(now), u32::from(connection.keep_alive)) {
                 Due::Timeout => self.end(key, CloseReason::PingTimeout),
                 Due::Later { next } => self.wheel.borrow_mut().add(key, next),
                 Due::Ping { next } => {
@@ -224,7 +243,7 @@ pub(super) fn protocol_of(encoding: Encoding) -> Protocol {
 }
 
 /// How the trace names a connection.
-fn traced(session: &Session) -> trace::Client {
+pub(super) fn traced(session: &Session) -> trace::Client {
     trace::Client {
         hub: session.hub().to_string(),
         connection: session.connection_id().to_string(),

@@ -19,8 +19,10 @@ use crate::model::close::CloseReason;
 const SLICE: usize = 1024;
 
 impl Connections {
-    /// Asks for a flush if there is something to write.
+    /// Ends a turn: asks for a flush if there is something to write, and tells the application who has joined and left
+    /// groups.
     pub fn flush_soon(&self) {
+        self.raise_presence();
         if !self.router.shard().is_clean() || self.router.has_letters() {
             self.flush_wanted.notify_one();
         }

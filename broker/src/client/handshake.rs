@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -19,19 +20,23 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
+use codec::event::{EventKind, Source, What};
 use codec::ids::ConnectionId;
 
 use super::admission::{self, Admission, Circumstances, Guest, Refusal};
+use super::asking::{self, Rejection};
 use super::closing::{self, Ended};
 use super::connection::{self, Arrival, Connection};
 use super::connections::{Capacity, Connections, Permit};
 use super::socket::Socket;
-use crate::auth::audience::{Origins, Peer};
+use crate::auth::audience::{Origins, Peer, RequestOrigin};
+use crate::events::{Attaching, Correspondence};
 use crate::hub::{NewMember, Outbox};
 use crate::model::close::CloseReason;
 use crate::session::{Opening, Session};
 use crate::settings::Settings;
 use crate::telemetry::metrics::ConnectOutcome;
+use crate::telemetry::throttle::{Pass, Throttle};
 
 /// What RFC 6455 has a server add to the client's key.
 const ACCEPT_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -50,12 +55,25 @@ pub struct Handshake {
     pub capacity: Arc<Capacity>,
     /// Turns true when the node is to stop.
     pub stopping: watch::Receiver<bool>,
+    /// Host that the last client knew us by.
+    pub last_host: RefCell<Arc<str>>,
+    /// Refusals, which anybody can cause.
+    pub refusals: Throttle,
+}
+
+/// A client that will be a connection as soon as it has taken the answer.
+struct Newcomer {
+    guest: Guest,
+    connection_id: ConnectionId,
+    correspondence: Correspondence,
+    keep_alive: u8,
+    permit: Permit,
 }
 
 impl Handshake {
     /// Answers a request to the client endpoint whose path, without the endpoint's prefix, is `path`. When it is
     /// admitted, the connection starts once the answer has been written.
-    pub fn handle(
+    pub async fn handle(
         self: &Rc<Self>,
         mut request: Request<Incoming>,
         path: &str,
@@ -63,44 +81,120 @@ impl Handshake {
     ) -> Response<Full<Bytes>> {
         let upgrade = hyper::upgrade::on(&mut request);
         let (head, _) = request.into_parts();
-        let settings = self.settings.borrow().clone();
-        let origin = peer.origin(&head);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-        let circumstances =
-            Circumstances { origins: &self.origins, settings: &settings, origin: &origin, now };
-        let admitted = match admission::admit(&head, path, &circumstances) {
-            Ok(admission) => admission,
-            Err(refusal) => return self.refuse(&refusal),
-        };
-        let key = head.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&[][..], HeaderValue::as_bytes);
-        match admitted {
-            Admission::Recover { subprotocol } => {
+        let key = head.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
+        let key = key.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+        match self.judge(&head, path, peer) {
+            Err(refusal) => self.refuse(&refusal),
+            Ok(Admission::Recover { subprotocol }) => {
                 self.count(ConnectOutcome::BadRequest);
                 tokio::task::spawn_local(refuse_recovery(Rc::clone(&self.connections), upgrade));
                 switch(key, subprotocol.as_deref())
             }
-            Admission::Connect(guest) => {
-                if *self.stopping.borrow() {
-                    self.count(ConnectOutcome::NodeStopping);
-                    return later(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "The node is being stopped. Connect again.",
-                    );
+            Ok(Admission::Connect(guest)) => match self.receive(*guest, &head, peer).await {
+                Ok(newcomer) => {
+                    let response = switch(key, newcomer.guest.spelling.as_deref());
+                    tokio::task::spawn_local(Rc::clone(self).start(upgrade, newcomer));
+                    response
                 }
-                let Some(permit) = self.capacity.take() else {
-                    self.count(ConnectOutcome::TooManyConnections);
-                    tracing::warn!("connection count reaches limit");
-                    let text = "The service has as many connections as it may have. Try again later.";
-                    return later(StatusCode::TOO_MANY_REQUESTS, text);
-                };
-                let response = switch(key, guest.spelling.as_deref());
-                let keep_alive = settings.hub(&guest.hub).keep_alive_interval.as_secs();
-                let keep_alive = u8::try_from(keep_alive).unwrap_or(u8::MAX);
-                let start = Rc::clone(self).start(upgrade, *guest, permit, keep_alive);
-                tokio::task::spawn_local(start);
-                response
-            }
+                Err(response) => *response,
+            },
         }
+    }
+
+    fn judge(&self, head: &Parts, path: &str, peer: Peer) -> Result<Admission, Refusal> {
+        let settings = self.settings.borrow().clone();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+        let circumstances =
+            Circumstances { origins: &self.origins, settings: &settings, origin: &peer.origin(head), now };
+        admission::admit(head, path, &circumstances)
+    }
+
+    /// Gives a client that may connect its place, its id, and what the application says of it; or the answer that it
+    /// gets instead.
+    async fn receive(
+        &self,
+        guest: Guest,
+        head: &Parts,
+        peer: Peer,
+    ) -> Result<Newcomer, Box<Response<Full<Bytes>>>> {
+        self.check_stopping()?;
+        let Some(permit) = self.capacity.take() else {
+            self.count(ConnectOutcome::TooManyConnections);
+            if let Some(Pass { withheld }) = self.refusals.pass() {
+                tracing::warn!(withheld, "connection count reaches limit");
+            }
+            let text = "The service has as many connections as it may have. Try again later.";
+            return Err(Box::new(later(StatusCode::TOO_MANY_REQUESTS, text)));
+        };
+        let router = &self.connections.router;
+        let connection_id = ConnectionId::new(rand::random(), router.worker() as u8, router.node());
+        let mut correspondence = Correspondence::new(self.host(&peer.origin(head)));
+        let asked = self.ask(guest, head, &connection_id, &mut correspondence).await;
+        let guest = asked.map_err(|rejection| Box::new(self.reject(&rejection)))?;
+        // Asking may have taken long.
+        self.check_stopping()?;
+        let keep_alive = self.settings.borrow().hub(&guest.hub).keep_alive_interval.as_secs();
+        let keep_alive = u8::try_from(keep_alive).unwrap_or(u8::MAX);
+        correspondence.agreed(guest.agreed());
+        Ok(Newcomer { guest, connection_id, correspondence, keep_alive, permit })
+    }
+
+    fn check_stopping(&self) -> Result<(), Box<Response<Full<Bytes>>>> {
+        if !*self.stopping.borrow() {
+            return Ok(());
+        }
+        self.count(ConnectOutcome::NodeStopping);
+        Err(Box::new(later(StatusCode::SERVICE_UNAVAILABLE, "The node is being stopped. Connect again.")))
+    }
+
+    /// Asks the application, if it wants to be asked. A client that hangs up takes the question back.
+    async fn ask(
+        &self,
+        guest: Guest,
+        head: &Parts,
+        connection_id: &ConnectionId,
+        correspondence: &mut Correspondence,
+    ) -> Result<Guest, Rejection> {
+        let events = &self.connections.events;
+        if !events.is_taken(&guest.hub, EventKind::Connect) {
+            return Ok(guest);
+        }
+        let source = Source {
+            hub: guest.hub.clone(),
+            connection_id: connection_id.clone(),
+            user_id: guest.claims.user_id.clone(),
+            subprotocol: None,
+            connection_state: None,
+        };
+        let what = What::Connect(Box::new(asking::request(head, &guest)));
+        let event = correspondence.first(source, what);
+        let Some(delivery) = events.address(&event, correspondence) else {
+            return Ok(guest);
+        };
+        let (answer, wishes) = events.ask_connect(&delivery).await?;
+        correspondence.learn(&delivery.url, &answer, Attaching::CookiesAndState);
+        asking::apply(wishes, guest, head)
+    }
+
+    /// The client's name for us, shared by the connections of the worker that use the same.
+    fn host(&self, origin: &RequestOrigin<'_>) -> Arc<str> {
+        let host = self.origins.public_host(origin);
+        let mut last = self.last_host.borrow_mut();
+        if **last != *host {
+            *last = host.into();
+        }
+        Arc::clone(&last)
+    }
+
+    fn reject(&self, rejection: &Rejection) -> Response<Full<Bytes>> {
+        self.count(match rejection {
+            Rejection::ByHandler(_) => ConnectOutcome::Rejected,
+            Rejection::NoAnswer => ConnectOutcome::EventHandlerFailed,
+        });
+        self.log_refusal(rejection.status(), rejection);
+        let mut response = Response::new(Full::from(rejection.body()));
+        *response.status_mut() = rejection.status();
+        response
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response<Full<Bytes>> {
@@ -109,7 +203,7 @@ impl Handshake {
             self.connections.metrics.auth_failure(fault);
         }
         self.count(if is_unauthorized { ConnectOutcome::Unauthorized } else { ConnectOutcome::BadRequest });
-        tracing::info!(status = refusal.status().as_u16(), "client refused: {refusal}");
+        self.log_refusal(refusal.status(), refusal);
         let mut response = Response::new(Full::from(refusal.body()));
         *response.status_mut() = refusal.status();
         if is_unauthorized {
@@ -118,11 +212,17 @@ impl Handshake {
         response
     }
 
+    fn log_refusal(&self, status: StatusCode, why: &dyn std::fmt::Display) {
+        if let Some(Pass { withheld }) = self.refusals.pass() {
+            tracing::info!(status = status.as_u16(), withheld, "client refused: {why}");
+        }
+    }
+
     fn count(&self, outcome: ConnectOutcome) {
         self.connections.metrics.connect(outcome);
     }
 
-    async fn start(self: Rc<Self>, upgrade: OnUpgrade, guest: Guest, permit: Permit, keep_alive: u8) {
+    async fn start(self: Rc<Self>, upgrade: OnUpgrade, newcomer: Newcomer) {
         // A client that does not take the answer must not keep its place.
         let upgraded = tokio::time::timeout(self.connections.config.handshake_timeout, upgrade).await;
         let Some((socket, first)) = upgraded.ok().and_then(Result::ok).and_then(socket) else {
@@ -130,8 +230,9 @@ impl Handshake {
         };
         let connections = &self.connections;
         let router = &connections.router;
-        let connection_id = ConnectionId::new(rand::random(), router.worker() as u8, router.node());
-        let Guest { hub, claims, permissions, speech, subprotocol, .. } = guest;
+        let Newcomer { guest, connection_id, correspondence, keep_alive, permit } = newcomer;
+        let speech = guest.speech();
+        let Guest { hub, claims, permissions, subprotocol, .. } = guest;
         let member = NewMember {
             hub: hub.clone(),
             connection_id: connection_id.clone(),
@@ -147,7 +248,7 @@ impl Handshake {
         let session = Session::new(opening);
         let greeting = session.greeting();
         let connections = Rc::clone(connections);
-        let arrival = Arrival { key, connections, socket, session, keep_alive, permit };
+        let arrival = Arrival { key, connections, socket, session, correspondence, keep_alive, permit };
         let connection = Rc::new(Connection::new(arrival));
         self.connections.insert(&connection, member.subprotocol);
         if !pending.is_settled() && self.connections.router.settle(pending).await.is_err() {
@@ -157,6 +258,7 @@ impl Handshake {
             self.count(ConnectOutcome::Accepted);
             tracing::info!(%hub, connection = %member.connection_id, "connection started");
             self.connections.router.shard().tell(key, &greeting);
+            self.connections.raise_start(&connection);
         }
         connection::start(connection, first);
     }

@@ -2,6 +2,7 @@
 //! WebSocket I/O.
 
 mod admission;
+mod asking;
 mod closing;
 mod connection;
 mod connections;
@@ -9,11 +10,12 @@ mod flush;
 mod handshake;
 mod keep_alive;
 mod letters;
+mod raising;
 mod socket;
 
 use std::time::Duration;
 
-pub use connections::{Capacity, Connections};
+pub use connections::{Capacity, Connections, ConnectionsParts};
 pub use handshake::Handshake;
 pub use socket::Socket;
 

@@ -35,7 +35,7 @@ impl Routes {
         let path = self.origins.strip_prefix(request.uri().path());
         if is_client(path) {
             let path = path.to_owned();
-            return self.handshake.handle(request, &path, peer).map(Either::Left);
+            return self.handshake.handle(request, &path, peer).await.map(Either::Left);
         }
         let playground = self.playground.as_ref().and_then(|playground| playground.at(path));
         match playground {

@@ -1,9 +1,225 @@
-//! Calls the application for what happens to connections.
+//! Towards the application: who takes an event, the call that tells or asks, and what its answer means.
 //!
-//! Which handler is meant stands in the settings; how events look on the wire is the codec's. Source:
-//! `event-handlers.md` of the specification.
-#![cfg_attr(not(test), expect(dead_code, reason = "nothing raises events yet"))]
+//! The connections of a worker are the callers; no client socket is known here. What an answer means for a connection
+//! is for its session to say. Source: `event-handlers.md`.
 
 mod cookies;
+mod correspondence;
 mod signature;
+mod watched;
 pub mod webhook;
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use codec::cloud_event::{self, InvalidAnswer, InvalidEvent};
+use codec::event::{ConnectAnswer, Event, EventKind};
+use codec::ids::HubName;
+use codec::message::Content;
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use url::Url;
+use uuid::Builder;
+
+pub use correspondence::{Attaching, Correspondence};
+pub use webhook::{Answer, CallError};
+
+use crate::settings::Settings;
+use crate::settings::handler::EventHandler;
+use crate::telemetry::throttle::{Pass, Throttle};
+use crate::telemetry::trace::Tap;
+use webhook::{Call, WebhookClient};
+
+const SIGNATURE: HeaderName = HeaderName::from_static("ce-signature");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+
+/// The events of one worker.
+pub struct Events {
+    webhooks: WebhookClient,
+    settings: watch::Receiver<Arc<Settings>>,
+    /// Notifications that are under way.
+    open: Cell<usize>,
+    one_done: Notify,
+    failures: Throttle,
+    tap: Tap,
+}
+
+/// An event with its handler, ready to be sent.
+pub struct Delivery {
+    call: Result<Call, InvalidEvent>,
+    /// Where it goes.
+    pub url: Url,
+}
+
+/// Why an event was of no use. The client is told none of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// It cannot be written as a request.
+    #[error(transparent)]
+    Event(#[from] InvalidEvent),
+    /// Its handler was not reached, or refused it.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Its handler answered something else than it may.
+    #[error(transparent)]
+    Answer(#[from] InvalidAnswer),
+}
+
+impl Events {
+    /// Events are sent by `webhooks` to the handlers that `settings` name at that time. `tap` is told of each call.
+    pub fn new(webhooks: WebhookClient, settings: watch::Receiver<Arc<Settings>>, tap: Tap) -> Self {
+        Self {
+            webhooks,
+            settings,
+            open: Cell::new(0),
+            one_done: Notify::new(),
+            failures: Throttle::default(),
+            tap,
+        }
+    }
+
+    /// Whether anybody takes such an event.
+    pub fn is_taken(&self, hub: &HubName, kind: EventKind<'_>) -> bool {
+        self.settings.borrow().hub(hub).handler(kind).is_some()
+    }
+
+    /// Whether anybody takes events of groups, in whichever hub.
+    pub fn takes_presence(&self) -> bool {
+        let settings = self.settings.borrow();
+        let mut handlers = settings.hubs.values().flat_map(|hub| &hub.event_handlers);
+        handlers.any(|handler| handler.presence.joined || handler.presence.left)
+    }
+
+    /// Finds who takes an event, and makes the request. Nothing when nobody takes it.
+    pub fn address(&self, event: &Event, correspondence: &Correspondence) -> Option<Delivery> {
+        let settings = self.settings.borrow().clone();
+        let kind = event.what.kind();
+        let handler = settings.hub(&event.source.hub).handler(kind)?;
+        let url = handler.url.resolve(&event.source.hub, kind.name())?;
+        let call = request_headers(event, &settings).map(|mut headers| {
+            headers.extend(correspondence.cookie(&url).map(|cookie| (COOKIE, cookie)));
+            call(event, handler, correspondence.origin(), headers)
+        });
+        Some(Delivery { call, url })
+    }
+
+    /// Sends an event. Dropping the future takes it back as far as that is possible.
+    ///
+    /// # Errors
+    /// [`Unanswered`], after all attempts.
+    pub async fn send(&self, delivery: &Delivery) -> Result<Answer, Unanswered> {
+        let call = delivery.call.as_ref().map_err(InvalidEvent::clone)?;
+        let start = Instant::now();
+        let result = self.webhooks.call(call).await;
+        self.tap.record(|| watched::handler_called(delivery, call, start.elapsed(), &result));
+        result.map_err(|error| {
+            self.log(call, &error);
+            error.into()
+        })
+    }
+
+    fn log(&self, call: &Call, why: &dyn std::fmt::Display) {
+        if let Some(Pass { withheld }) = self.failures.pass() {
+            let Call { hub, event, handler, .. } = call;
+            tracing::warn!(%hub, event, handler = %handler.url, withheld, "event failed: {why}");
+        }
+    }
+
+    /// Asks whether a client may connect, and as what.
+    ///
+    /// # Errors
+    /// [`Unanswered`] when it may not.
+    pub async fn ask_connect(&self, delivery: &Delivery) -> Result<(Answer, ConnectAnswer), Unanswered> {
+        let answer = self.send(delivery).await?;
+        let wishes = cloud_event::read_connect_answer(&answer.body);
+        Ok((answer, self.understood(delivery, wishes)?))
+    }
+
+    /// Sends a user event, and gives what its sender is to be told, if anything.
+    ///
+    /// # Errors
+    /// [`Unanswered`], after all attempts.
+    pub async fn ask_user(&self, delivery: &Delivery) -> Result<(Answer, Option<Content>), Unanswered> {
+        let answer = self.send(delivery).await?;
+        let reply = cloud_event::read_reply(lines(&answer.headers).iter().copied(), answer.body.clone());
+        Ok((answer, self.understood(delivery, reply)?))
+    }
+
+    fn understood<T>(&self, delivery: &Delivery, read: Result<T, InvalidAnswer>) -> Result<T, InvalidAnswer> {
+        if let (Err(fault), Ok(call)) = (&read, &delivery.call) {
+            self.log(call, fault);
+        }
+        read
+    }
+
+    /// Runs a notification on its own; the worker does not end before it has ended, or the grace period is over.
+    pub fn run(self: &Rc<Self>, notification: impl Future<Output = ()> + 'static) {
+        let open = Open::new(Rc::clone(self));
+        tokio::task::spawn_local(async move {
+            notification.await;
+            drop(open);
+        });
+    }
+
+    /// Resolves when no notification is under way.
+    pub async fn flushed(&self) {
+        while self.open.get() > 0 {
+            self.one_done.notified().await;
+        }
+    }
+}
+
+/// Counts a notification as long as it is under way.
+struct Open(Rc<Events>);
+
+impl Open {
+    fn new(events: Rc<Events>) -> Self {
+        events.open.set(events.open.get() + 1);
+        Self(events)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.one_done.notify_one();
+    }
+}
+
+fn call(event: &Event, handler: &Arc<EventHandler>, origin: &Arc<str>, headers: HeaderMap) -> Call {
+    Call {
+        hub: event.source.hub.clone(),
+        handler: Arc::clone(handler),
+        event: event.what.kind().name().to_owned(),
+        origin: Arc::clone(origin),
+        headers,
+        body: cloud_event::body(&event.what),
+        attempts: Cell::new(0),
+    }
+}
+
+fn request_headers(event: &Event, settings: &Settings) -> Result<HeaderMap, InvalidEvent> {
+    let lines = cloud_event::headers(event)?;
+    let mut headers = HeaderMap::with_capacity(lines.len() + 4);
+    for (name, value) in lines {
+        let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(&value).ok());
+        let (name, value) = parsed.ok_or_else(|| InvalidEvent::Header { header: name.into_owned() })?;
+        headers.insert(name, value);
+    }
+    let signature = signature::signature(&settings.keys, &event.source.connection_id);
+    headers.extend(signature.map(|signature| (SIGNATURE, signature)));
+    let id = Builder::from_random_bytes(rand::random()).into_uuid();
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    Ok(headers)
+}
+
+/// Header lines as the codec reads them.
+fn lines(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+}

@@ -10,6 +10,7 @@ mod inbox;
 mod index;
 mod member;
 mod outbox;
+mod presence;
 mod roster;
 mod shard;
 
@@ -23,6 +24,7 @@ pub use inbox::{Inbox, Letter};
 pub use index::{Index, Watch, WatchFailed, Watching, Workers};
 pub use member::{MemberKey, NewMember};
 pub use outbox::{Outbox, OutboxLimits, Parcel};
+pub use presence::{Keeping, Presence, PresenceChange};
 pub use shard::{Flushed, Joined, Shard};
 
 use crate::model::command::Target;

@@ -14,6 +14,7 @@ use codec::subprotocol::Encoding;
 
 use super::member::{Member, MemberKey, NewMember};
 use super::outbox::{Outbox, OutboxLimits, Parcel};
+use super::presence::{Keeping, Presence, PresenceChange, PresenceLog};
 use super::roster::{self, Directory, Roster, RosterKey};
 use crate::model::command::{Target, Topic};
 
@@ -31,6 +32,7 @@ pub struct Shard {
     pub(super) rosters: SlotMap<RosterKey, Roster>,
     pub(super) hubs: HashMap<HubName, Directory>,
     pub(super) queue: Queue,
+    pub(super) presence: PresenceLog,
 }
 
 /// What is queued for sockets, apart from the members, so that both can be borrowed at once.
@@ -69,7 +71,13 @@ impl Shard {
             has_full: false,
             deliveries: [0; Encoding::COUNT],
         };
-        Self { members: SlotMap::default(), rosters: SlotMap::default(), hubs: HashMap::default(), queue }
+        Self {
+            members: SlotMap::default(),
+            rosters: SlotMap::default(),
+            hubs: HashMap::default(),
+            queue,
+            presence: PresenceLog::default(),
+        }
     }
 
     /// Takes in a connection: from now on its hub, its user and its id reach it.
@@ -100,6 +108,7 @@ impl Shard {
             return Joined::Already;
         }
         roster::enter(&mut self.rosters[roster_key], roster_key, key, member);
+        self.presence.note(key, target, Presence::Joined);
         Joined::Newly
     }
 
@@ -108,6 +117,7 @@ impl Shard {
         let roster_key = self.hubs.get(hub)?.roster(target)?;
         let member = self.members.get_mut(key)?;
         let place = member.places.remove(member.find_place(roster_key).ok()?);
+        self.presence.note(key, target, Presence::Left);
         self.vacate(roster_key, place.position)
     }
 
@@ -115,6 +125,9 @@ impl Shard {
     pub fn detach(&mut self, key: MemberKey) -> Option<(Outbox, Vec<Topic>)> {
         let mut member = self.members.remove(key)?;
         let places = std::mem::take(&mut member.places);
+        for place in &places {
+            self.presence.note(key, &self.rosters[place.roster].topic.target, Presence::Left);
+        }
         let hub = places.first().map(|place| self.rosters[place.roster].topic.hub.clone());
         let emptied = places.iter().filter_map(|place| self.vacate(place.roster, place.position)).collect();
         if let Some(hub) = hub
@@ -219,6 +232,16 @@ impl Shard {
             return Flushed::TooSlow;
         }
         if std::mem::replace(&mut member.is_blocked, true) { Flushed::StillBlocked } else { Flushed::Blocked }
+    }
+
+    /// Begins or ends to note who joins and leaves groups.
+    pub fn keep_presence(&mut self, keeping: Keeping) {
+        self.presence.keep(keeping);
+    }
+
+    /// Who has joined and left groups since the last call, in this order.
+    pub fn take_presence(&mut self) -> Vec<PresenceChange> {
+        self.presence.take()
     }
 
     /// Frames queued by fan-outs since the last call, by encoding.

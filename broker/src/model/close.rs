@@ -31,6 +31,8 @@ pub enum CloseReason {
     RawSendForbidden,
     /// A simple client's message has no event handler.
     EventHandlerNotFound,
+    /// The event handler of a simple client's message failed.
+    EventHandlerFailed,
     /// The broker could not take a simple client's message to the other nodes.
     ServiceFault,
     /// The client does not read what is sent to it.
@@ -76,7 +78,9 @@ impl CloseReason {
             Self::NotActivated => Ending::Close(1008, "The connection could not be activated."),
             Self::NotRecovered => Ending::Close(1008, "The connection could not be recovered."),
             Self::MessageTooLarge => Ending::Close(1009, "The client message is too large."),
-            Self::EventHandlerNotFound | Self::ServiceFault => Ending::Close(1011, "Internal server error"),
+            Self::EventHandlerNotFound | Self::EventHandlerFailed | Self::ServiceFault => {
+                Ending::Close(1011, "Internal server error")
+            }
         }
     }
 
@@ -93,6 +97,22 @@ impl CloseReason {
         Some(text)
     }
 
+    /// What the application is told of the end.
+    pub fn told(&self) -> String {
+        match self {
+            Self::ClientClosed { code: Some(1000), reason } => reason.clone(),
+            Self::ClosedByApplication(_) => self.farewell().unwrap_or_default(),
+            Self::SlowClient => "The outbound message queue is full.".to_owned(),
+            Self::ClientClosed { .. } | Self::ConnectionLost | Self::PingTimeout | Self::NodeStopping => {
+                "The connection ended.".to_owned()
+            }
+            other => match other.ending() {
+                Ending::Close(_, text) => text.to_owned(),
+                Ending::Echo(..) | Ending::Abort => String::new(),
+            },
+        }
+    }
+
     /// Category for metrics and logs, from a closed set.
     pub fn category(&self) -> &'static str {
         match self {
@@ -106,6 +126,7 @@ impl CloseReason {
             | Self::NotRecovered => "BadRequest",
             Self::RawSendForbidden => "Unauthorized",
             Self::EventHandlerNotFound => "EventHandlerNotFound",
+            Self::EventHandlerFailed => "SendEventFailed",
             Self::ServiceFault | Self::NotActivated => "ServiceTransientError",
             Self::SlowClient => "SlowClient",
             Self::PingTimeout => "PingTimeout",

@@ -6,6 +6,7 @@ use super::error::RestError;
 use super::{RestParts, now};
 use crate::auth::audience::Peer;
 use crate::auth::token::{self, RestRules};
+use crate::telemetry::throttle::Pass;
 
 pub(super) use crate::auth::token::Caller;
 
@@ -20,7 +21,9 @@ pub(super) fn authorize(parts: &RestParts, head: &Parts, peer: Peer) -> Result<C
     let audience = parts.origins.rest(&origin);
     let rules = RestRules { keys: &keys, audience: &audience, entra: parts.config.entra_tokens };
     token::verify_rest(token, &rules, now()).map_err(|error| {
-        tracing::info!("a REST call is refused: {error}");
+        if let Some(Pass { withheld }) = parts.refusals.pass() {
+            tracing::info!(withheld, "a REST call is refused: {error}");
+        }
         refuse(error.reason())
     })
 }

@@ -55,6 +55,7 @@ use crate::auth::token::EntraTokens;
 use crate::router::Router;
 use crate::settings::Settings;
 use crate::telemetry::metrics::{Metrics, RestOperation};
+use crate::telemetry::throttle::Throttle;
 
 /// How many compiled filters a worker keeps: callers use a few templates with many values.
 const KEPT_FILTERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -135,6 +136,8 @@ pub struct RestParts {
     pub metrics: Arc<Metrics>,
     /// Whether the node wants work; asked at every health check.
     pub readiness: Box<dyn Fn() -> Readiness>,
+    /// Refusals, which anybody can cause.
+    pub refusals: Throttle,
 }
 
 /// The REST room of one worker.

@@ -5,7 +5,7 @@
 
 mod ack;
 
-use codec::ids::{AckId, ConnectionId, GroupName, HubName, UserId};
+use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, UserId};
 use codec::message::{AckError, Content, Downstream, Payload, SendToGroup, Upstream};
 use codec::subprotocol::Encoding;
 
@@ -109,6 +109,28 @@ pub enum Deed {
     Leave(GroupName),
     /// Let the router carry this out.
     Route(Box<Command>),
+    /// Ask the application.
+    Raise(Box<UserEvent>),
+}
+
+/// An event that a client raised.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UserEvent {
+    /// Its name.
+    pub event: EventName,
+    /// What goes with it.
+    pub content: Content,
+}
+
+/// Why a deed was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The broker could not do it.
+    Broker,
+    /// Nobody takes the event.
+    NoEventHandler,
+    /// The event's handler cannot be reached, refused the event or answered nonsense.
+    EventHandler,
 }
 
 impl Session {
@@ -155,8 +177,7 @@ impl Session {
         match &self.conversation {
             Conversation::Json(_) => self.on_json(received),
             Conversation::Simple(mode) => match mode.as_ref() {
-                // Without an event handler nobody can take the event.
-                SimpleMode::SendEvent => Effect::Close(CloseReason::EventHandlerNotFound),
+                SimpleMode::SendEvent => raise(EventName::message(), simple_content(received), None),
                 SimpleMode::SendToGroup { group, echo } => self.on_simple(received, group.clone(), *echo),
             },
         }
@@ -171,17 +192,21 @@ impl Session {
     }
 
     /// What a deed led to: the answer, if one is wanted, and whether the connection can go on.
-    pub fn done(&mut self, ack_id: Option<AckId>, succeeded: bool) -> Effect {
-        match (&mut self.conversation, ack_id) {
-            (Conversation::Json(acks), Some(ack_id)) => {
-                if !succeeded {
-                    return refuse(ack_id, AckError::InternalServerError);
-                }
+    pub fn done(&mut self, ack_id: Option<AckId>, done: Result<(), Failure>) -> Effect {
+        match (&mut self.conversation, done, ack_id) {
+            (Conversation::Json(acks), Ok(()), Some(ack_id)) => {
                 acks.remember(ack_id);
                 Effect::Reply(Downstream::Ack { ack_id, result: Ok(()) })
             }
-            (Conversation::Simple(_), _) if !succeeded => Effect::Close(CloseReason::ServiceFault),
-            _ => Effect::Nothing,
+            // The id is not remembered, so that the client may try again with it.
+            (Conversation::Json(_), Err(_), Some(ack_id)) => refuse(ack_id, AckError::InternalServerError),
+            // There is no other way to tell a client without a protocol.
+            (Conversation::Simple(_), Err(failure), _) => Effect::Close(match failure {
+                Failure::Broker => CloseReason::ServiceFault,
+                Failure::NoEventHandler => CloseReason::EventHandlerNotFound,
+                Failure::EventHandler => CloseReason::EventHandlerFailed,
+            }),
+            (_, Ok(()), _) | (Conversation::Json(_), Err(_), None) => Effect::Nothing,
         }
     }
 
@@ -229,10 +254,9 @@ impl Session {
                     self.forbidden(send.ack_id, Action::SendToGroup, &send.group, AckError::SendForbidden);
                 forbidden.unwrap_or_else(|| self.publish(send))
             }
-            // Without an event handler nobody can take the event.
-            Upstream::Event { ack_id, .. } => {
+            Upstream::Event { event, content, ack_id } => {
                 let duplicate = ack_id.and_then(|ack_id| self.duplicate(ack_id));
-                duplicate.unwrap_or_else(|| refuse_if_asked(ack_id, AckError::InternalServerError))
+                duplicate.unwrap_or_else(|| raise(event, content, ack_id))
             }
         }
     }
@@ -286,14 +310,22 @@ impl Session {
         if !self.permissions.allows(Action::SendToGroup, &group) {
             return Effect::Close(CloseReason::RawSendForbidden);
         }
-        let payload = match received {
-            Received::Text(text) => Payload::text(text),
-            Received::Binary(bytes) => Payload::binary(bytes.to_vec().into()),
-        };
-        let content = Content { payload, metadata: None };
+        let content = simple_content(received);
         let send = SendToGroup { group, content, no_echo: false, time_to_live: None, ack_id: None };
         Effect::Do(Deed::Route(Box::new(self.command(send, echo))), None)
     }
+}
+
+fn simple_content(received: Received<'_>) -> Content {
+    let payload = match received {
+        Received::Text(text) => Payload::text(text),
+        Received::Binary(bytes) => Payload::binary(bytes.to_vec().into()),
+    };
+    Content { payload, metadata: None }
+}
+
+fn raise(event: EventName, content: Content, ack_id: Option<AckId>) -> Effect {
+    Effect::Do(Deed::Raise(Box::new(UserEvent { event, content })), ack_id)
 }
 
 fn refuse(ack_id: AckId, error: AckError) -> Effect {

@@ -45,8 +45,9 @@ fn describe(session: &mut Session, effect: Effect) -> String {
                 Deed::Join(group) => format!("join {group}"),
                 Deed::Leave(group) => format!("leave {group}"),
                 Deed::Route(command) => format!("send to {:?}", command.target),
+                Deed::Raise(event) => format!("raise {}", event.event),
             };
-            let done = session.done(ack_id, true);
+            let done = session.done(ack_id, Ok(()));
             format!("{deed}, {}", describe(session, done))
         }
     }
@@ -68,8 +69,8 @@ fn every_request_is_answered_if_it_asks_for_it() {
             (r#"{"type":"joinGroup","group":"g","ackId":1}"#, "join g, ack 1"),
             (r#"{"type":"leaveGroup","group":"g","ackId":2}"#, "leave g, ack 2"),
             (r#"{"type":"sendToGroup","group":"g","data":1,"ackId":3}"#, "send to Group(\"g\"), ack 3"),
-            (r#"{"type":"event","event":"e","data":1}"#, "nothing"),
-            (r#"{"type":"event","event":"e","data":1,"ackId":4}"#, "ack 4: InternalServerError"),
+            (r#"{"type":"event","event":"e","data":1}"#, "raise e, nothing"),
+            (r#"{"type":"event","event":"e","data":1,"ackId":4}"#, "raise e, ack 4"),
             (r#"{"type":"ping"}"#, "reply: Pong"),
             (r#"{"type":"sequenceAck","sequenceId":5}"#, "nothing"),
             ("{}", "close: InvalidJsonMessage"),
@@ -96,7 +97,6 @@ fn an_id_is_used_up_by_success_alone_whatever_the_request() {
     check(
         &[JOIN],
         &[
-            (r#"{"type":"event","event":"e","data":1,"ackId":7}"#, "ack 7: InternalServerError"),
             (r#"{"type":"sendToGroup","group":"g","data":1,"ackId":7}"#, "ack 7: Forbidden"),
             (r#"{"type":"joinGroup","group":"g","ackId":7}"#, "join g, ack 7"),
             (r#"{"type":"leaveGroup","group":"g","ackId":7}"#, "ack 7: Duplicate"),
@@ -109,16 +109,39 @@ fn an_id_is_used_up_by_success_alone_whatever_the_request() {
 #[test]
 fn a_deed_that_fails_is_told_and_can_be_tried_again() {
     let mut session = json(&[JOIN]);
-    let failed = session.done(Some(AckId(1)), false);
-    assert_eq!(describe(&mut session, failed), "ack 1: InternalServerError");
-    let succeeded = session.done(Some(AckId(1)), true);
+    for failure in [Failure::Broker, Failure::NoEventHandler, Failure::EventHandler] {
+        let failed = session.done(Some(AckId(1)), Err(failure));
+        assert_eq!(describe(&mut session, failed), "ack 1: InternalServerError");
+        assert!(matches!(session.done(None, Err(failure)), Effect::Nothing));
+    }
+    let succeeded = session.done(Some(AckId(1)), Ok(()));
     assert_eq!(describe(&mut session, succeeded), "ack 1");
-    let mut simple = session_without_role_checks();
-    assert!(matches!(simple.done(None, false), Effect::Close(CloseReason::ServiceFault)));
 }
 
-fn session_without_role_checks() -> Session {
-    session(&[SEND], send_to("g", Echo::Wanted))
+#[test]
+fn a_simple_client_whose_message_came_to_nothing_is_sent_away() {
+    let mut session = session(&[], Speech::Simple(SimpleMode::SendEvent));
+    assert!(matches!(session.done(None, Ok(())), Effect::Nothing));
+    for (failure, expected) in [
+        (Failure::Broker, CloseReason::ServiceFault),
+        (Failure::NoEventHandler, CloseReason::EventHandlerNotFound),
+        (Failure::EventHandler, CloseReason::EventHandlerFailed),
+    ] {
+        let effect = session.done(None, Err(failure));
+        assert!(matches!(effect, Effect::Close(reason) if reason == expected), "{failure:?}");
+    }
+}
+
+#[test]
+fn each_message_of_a_simple_client_is_an_event_unless_it_publishes() {
+    let mut session = session(&[], Speech::Simple(SimpleMode::SendEvent));
+    let mut raised = |received| match session.on_message(received) {
+        Effect::Do(Deed::Raise(event), None) => (event.event.to_string(), event.content.payload),
+        effect => panic!("{effect:?}"),
+    };
+    assert_eq!(raised(Received::Text("hi")), ("message".to_owned(), Payload::text("hi")));
+    let bytes = Payload::binary(vec![1, 2].into());
+    assert_eq!(raised(Received::Binary(&[1, 2])), ("message".to_owned(), bytes));
 }
 
 #[test]
@@ -144,14 +167,9 @@ fn a_simple_client_publishes_what_it_sends() {
 }
 
 #[test]
-fn a_simple_client_that_may_not_or_cannot_is_sent_away() {
-    let close = |roles: &[&str], speech| match session(roles, speech).on_message(Received::Text("hi")) {
-        Effect::Close(reason) => reason,
-        effect => panic!("{effect:?}"),
-    };
-    assert_eq!(close(&[JOIN], send_to("g", Echo::Wanted)), CloseReason::RawSendForbidden);
-    let send_event = Speech::Simple(SimpleMode::SendEvent);
-    assert_eq!(close(&[SEND, JOIN], send_event), CloseReason::EventHandlerNotFound);
+fn a_simple_client_that_may_not_publish_is_sent_away() {
+    let effect = session(&[JOIN], send_to("g", Echo::Wanted)).on_message(Received::Text("hi"));
+    assert!(matches!(effect, Effect::Close(CloseReason::RawSendForbidden)), "{effect:?}");
 }
 
 #[test]

@@ -6,4 +6,5 @@
 
 pub mod logging;
 pub mod metrics;
+pub mod throttle;
 pub mod trace;

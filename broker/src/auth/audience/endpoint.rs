@@ -134,7 +134,7 @@ pub(super) fn prefix(path: &str) -> Option<&str> {
     ((path.is_empty() || path.starts_with('/')) && path.bytes().all(is_fit)).then_some(path)
 }
 
-fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
+pub(super) fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
     let host_end = match authority.starts_with('[') {
         true => authority.find(']')? + 1,
         false => authority.find(':').unwrap_or(authority.len()),

@@ -117,6 +117,12 @@ impl Origins {
         self.url(&self.seen(request))
     }
 
+    /// The host under which the caller reached us, without the port and in lower case.
+    pub fn public_host(&self, request: &RequestOrigin<'_>) -> String {
+        let authority = self.seen(request).authority;
+        endpoint::host_and_port(authority).map_or(authority, |(host, _)| host).to_ascii_lowercase()
+    }
+
     /// The path without the prefix of a public endpoint. A path without one is left alone, because a proxy may have
     /// removed it already.
     pub fn strip_prefix<'p>(&self, path: &'p str) -> &'p str {

@@ -144,6 +144,12 @@ pub fn verify_client(
     payload.into_claims()
 }
 
+/// All claims of a token that has been verified, in no certain order, each with its values as text. For an application
+/// that decides who may connect.
+pub fn all_claims(token: &str) -> Vec<(String, Vec<String>)> {
+    payload::all_claims(token)
+}
+
 /// Verifies the token of a REST call. Signature, time and audience are checked in this order.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codec::ids::{GroupName, UserId};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::{Claims, TokenError};
 
@@ -73,6 +74,23 @@ impl<'t> Unverified<'t> {
     /// [`TokenError::Malformed`] when they are no JSON object, or one of ours has the wrong type or is there twice.
     pub(super) fn payload(&self) -> Result<Payload, TokenError> {
         decode(self.payload)
+    }
+}
+
+/// All claims of a token whose signature has been verified before, each with its values as text: texts as they are,
+/// lists value by value, everything else as JSON.
+pub(super) fn all_claims(token: &str) -> Vec<(String, Vec<String>)> {
+    let read = |token| decode::<serde_json::Map<String, Value>>(Unverified::read(token).ok()?.payload).ok();
+    let claims = read(token).unwrap_or_default();
+    claims.into_iter().map(|(name, value)| (name, texts(value))).collect()
+}
+
+fn texts(value: Value) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(values) => values.into_iter().flat_map(texts).collect(),
+        Value::String(text) => vec![text],
+        other => vec![other.to_string()],
     }
 }
 

@@ -7,6 +7,7 @@
 //! The way of a call: `handlers` lets it wait, `validation` makes sure that the handler wants it, it takes a place,
 //! gets its token (`token`), and is sent by `transport` as often as `retry` and `breaker` say.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,6 +79,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The event.
     pub body: Bytes,
+    /// How often it has been tried, to be 0 at the beginning.
+    pub attempts: Cell<usize>,
 }
 
 /// What a handler said to an event that it accepted.
@@ -96,6 +99,12 @@ struct Target {
     url: Url,
     validation: Url,
     origin: HeaderValue,
+}
+
+/// How long to go on, and where it is noted how often it was tried.
+struct Trying<'a> {
+    deadline: Instant,
+    attempts: &'a Cell<usize>,
 }
 
 impl Webhooks {
@@ -164,7 +173,7 @@ impl WebhookClient {
         drop(waiting);
         let _under_way = (place, calls.in_flight());
         let request = self.request(call, target).await?;
-        self.persist(&request, &handler, deadline).await
+        self.persist(&request, &handler, Trying { deadline, attempts: &call.attempts }).await
     }
 
     async fn validate(&self, target: &Target, handler: &Arc<Handler>) -> Result<(), CallError> {
@@ -211,7 +220,7 @@ impl WebhookClient {
         &self,
         request: &Outgoing,
         handler: &Handler,
-        deadline: Instant,
+        trying: Trying<'_>,
     ) -> Result<Answer, CallError> {
         let mut last = CallError::CircuitOpen;
         for number in 0.. {
@@ -219,7 +228,8 @@ impl WebhookClient {
             let Some(attempt) = handler.attempt() else {
                 break;
             };
-            let result = timeout_at(deadline, self.transport.send(request)).await;
+            trying.attempts.set(number + 1);
+            let result = timeout_at(trying.deadline, self.transport.send(request)).await;
             let result = result.unwrap_or(Err(CallError::TimedOut));
             attempt.ended(ended(&result));
             last = match result {

@@ -167,3 +167,25 @@ fn a_listing_is_ordered_and_goes_on_after_an_id() {
     assert_eq!(page(Some(&all[1]), 2), all[2..4]);
     assert_eq!(page(Some(&all[4]), 2), []);
 }
+
+#[test]
+fn memberships_that_begin_and_end_are_noted_once_somebody_wants_to_know() {
+    let (mut shard, keys) = shard_with(1);
+    shard.join(keys[0], &hub(), &group("before"));
+    assert!(shard.take_presence().is_empty());
+    shard.keep_presence(Keeping::On);
+    shard.join(keys[0], &hub(), &group("a"));
+    shard.join(keys[0], &hub(), &group("a"));
+    shard.leave(keys[0], &hub(), &group("a"));
+    shard.leave(keys[0], &hub(), &group("a"));
+    shard.detach(keys[0]);
+    let change = |name: &str, presence| PresenceChange {
+        key: keys[0],
+        group: GroupName::new(name).unwrap(),
+        presence,
+    };
+    let expected =
+        [change("a", Presence::Joined), change("a", Presence::Left), change("before", Presence::Left)];
+    assert_eq!(shard.take_presence(), expected);
+    assert!(shard.take_presence().is_empty());
+}

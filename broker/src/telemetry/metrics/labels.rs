@@ -40,6 +40,10 @@ pub enum ConnectOutcome {
     TooManyConnections,
     /// It did not finish its request in time.
     HandshakeTimeout,
+    /// Its application refuses it, with a status of its own.
+    Rejected,
+    /// Its application could not be asked: 500.
+    EventHandlerFailed,
     /// The node is being stopped: 503.
     NodeStopping,
     /// The broker is at fault: 500 or 503.
@@ -47,12 +51,14 @@ pub enum ConnectOutcome {
 }
 
 impl ConnectOutcome {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Accepted,
         Self::BadRequest,
         Self::Unauthorized,
         Self::TooManyConnections,
         Self::HandshakeTimeout,
+        Self::Rejected,
+        Self::EventHandlerFailed,
         Self::NodeStopping,
         Self::ServiceFault,
     ];
@@ -71,6 +77,8 @@ impl ConnectOutcome {
             Self::Unauthorized => "unauthorized",
             Self::TooManyConnections => "too_many_connections",
             Self::HandshakeTimeout => "handshake_timeout",
+            Self::Rejected => "rejected",
+            Self::EventHandlerFailed => "event_handler_failed",
             Self::NodeStopping => "node_stopping",
             Self::ServiceFault => "service_fault",
         }
