@@ -19,7 +19,8 @@ const DEV_ABOUT: &str = "\
 Run a complete node for development and tests, in one process with nothing else installed.
 
 Applications use it like the service: put the connection string that it prints where yours was. Every hub name works \
-at once. Stop it with Ctrl-C; a second Ctrl-C ends it without waiting for clients.
+at once. Stop it with Ctrl-C; a second Ctrl-C ends it without waiting for clients. The hubs file is followed while the \
+node runs, and SIGHUP has it read at once.
 
 Every option can also be an environment variable, whose name stands beside it, or a key of a YAML file given with \
 --config. The key is the option in camel case, in the plural where it may be repeated: --tls-listen is tlsListen, \
@@ -35,6 +36,8 @@ Examples:
       Let other machines connect, with a key of your own.
   hubbub dev --public-endpoint https://rt.example.com --trusted-proxy 10.0.0.0/8
       Stand behind a proxy that clients know as rt.example.com.
+  hubbub dev --event-handler 'hub=chat url-template=http://127.0.0.1:7070/{event} user-event-pattern=* system-event=connect'
+      Ask an application about clients of hub chat, and send it their events.
   hubbub dev --workers 2 --print-config > hubbub.yaml && hubbub dev --config hubbub.yaml
       Keep the configuration in a file.";
 

@@ -92,7 +92,10 @@ fn start(checked: Checked) -> Result<(), DevError> {
     let playground = checked.playground;
     let config = Config { playground, ..checked.into_config(Kept { internal_key, identity }) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config, shown))
+    let ended = runtime.block_on(serve(config, shown));
+    // A file system that does not answer shall not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The certificate, if there is a TLS listener to show it on.
@@ -112,6 +115,7 @@ async fn serve(config: Config, shown: Shown) -> Result<(), DevError> {
     let signals = Signals::listen()?;
     let playground = config.playground;
     let broker = Broker::bind(config)?;
+    signals.reread_on_hangup(broker.reread())?;
     let addresses = broker.addresses();
     let banner = Banner {
         token: example_token(&shown.access_key, &banner::audience(addresses.http))?,

@@ -244,8 +244,8 @@ pub const HUBS: Entry = Entry {
     variable: "HUBBUB_HUBS",
     key: "hubs",
     value: "FILE",
-    help: "YAML file with settings of hubs (hubs: {chat: {anonymousConnectPolicy: allow}}). Every hub works without \
-           settings too",
+    help: "YAML file with settings of hubs (hubs: {chat: {anonymousConnectPolicy: allow}}). It is followed while the \
+           node runs. Every hub works without settings too",
     heading: Heading::Node,
     kind: Kind::One,
     default: Default::Absent,

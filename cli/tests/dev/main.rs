@@ -4,4 +4,6 @@
 
 mod configuration;
 mod node;
+#[cfg(unix)]
+mod settings;
 mod support;
