@@ -113,6 +113,19 @@ fn unknown_keys_are_refused_with_file_and_line_and_all_faults_at_once() {
 }
 
 #[test]
+fn event_handlers_stand_on_lines_of_their_variable() {
+    let scratch = Scratch::new();
+    let mut command = hubbub(&scratch, &["dev", "--print-config"]);
+    let lines = "hub=a url-template=http://a.test/{event} user-event-pattern=x,y\n\nhub=b url-template=http://b.test\n";
+    command.env("HUBBUB_EVENT_HANDLER", lines);
+    let output = output(command);
+    let page = stdout(&output);
+    let expected = "eventHandlers:  # HUBBUB_EVENT_HANDLER\n  - \"hub=a url-template=http://a.test/{event} \
+                    user-event-pattern=x,y\"\n  - \"hub=b url-template=http://b.test\"\n";
+    assert!(page.contains(expected), "{page}{}", stderr(&output));
+}
+
+#[test]
 fn unknown_flags_are_refused() {
     let scratch = Scratch::new();
     let output = output(hubbub(&scratch, &["dev", "--lisen", "127.0.0.1:0"]));
