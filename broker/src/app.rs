@@ -157,7 +157,7 @@ impl Broker {
             ended,
             stopping,
         };
-        let webhooks = Webhooks::new(webhook_config(), Arc::clone(&metrics)).map_err(StartError::Webhooks)?;
+        let webhooks = Webhooks::new(config.webhooks, Arc::clone(&metrics)).map_err(StartError::Webhooks)?;
         let health = Health::default();
         for (number, bound) in bound.into_iter().enumerate() {
             let own = Own { bound, webhooks: webhooks.client().map_err(StartError::Webhooks)? };
@@ -185,18 +185,4 @@ impl Broker {
 
 fn bind_error(listener: ListenerKind, address: SocketAddr, source: io::Error) -> StartError {
     StartError::Bind { listener, address, source }
-}
-
-fn webhook_config() -> crate::events::webhook::WebhookConfig {
-    use crate::events::webhook::*;
-    WebhookConfig {
-        timeout: std::time::Duration::from_secs(100),
-        limits: HandlerLimits { calls: 1000, waiting_calls: 10_000, waiting_bytes: 16 << 20 },
-        answer_bytes: 16 << 20,
-        addresses: AddressRules::default(),
-        authorities: Authorities::default(),
-        proxy: ProxyConfig::Environment,
-        h2c: Vec::new(),
-        tokens: None,
-    }
 }

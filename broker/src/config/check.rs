@@ -24,6 +24,7 @@ use crate::auth::key::{AccessKey, Keys};
 use crate::auth::token::EntraTokens;
 use crate::client::ClientConfig;
 use crate::edge::tls::Identity;
+use crate::events::webhook::{TokenConfig, WebhookConfig};
 use crate::rest::{CorsOrigins, RestConfig};
 use crate::settings::file::{self, Hubs};
 use crate::settings::follow::{self, HubsSource};
@@ -97,6 +98,7 @@ struct Node {
     hubs: HubsAtStart,
     client: ClientConfig,
     rest: RestConfig,
+    webhooks: WebhookConfig,
     drain: DrainConfig,
 }
 
@@ -126,6 +128,7 @@ impl Checked {
             hubs: node.hubs.source,
             client: node.client,
             rest: node.rest,
+            webhooks: node.webhooks,
             drain: node.drain,
             playground: false,
         }
@@ -145,7 +148,20 @@ pub fn check(raw: &Raw) -> Result<Checked, Faults> {
     }
 }
 
-struct Checker<'a> {
+/// For which event handlers there are tokens. Options that are at fault must not seem to be at fault in the file too.
+fn handler_tokens(webhooks: Option<&WebhookConfig>) -> HandlerTokens {
+    let Some(webhooks) = webhooks else {
+        return HandlerTokens::ForAll;
+    };
+    match &webhooks.tokens {
+        None => HandlerTokens::Unavailable,
+        Some(TokenConfig { default_resource: None, .. }) => HandlerTokens::ForNamedResources,
+        Some(_) => HandlerTokens::ForAll,
+    }
+}
+
+/// Looks at one entry after the other, and gathers what is wrong with them.
+pub(super) struct Checker<'a> {
     raw: &'a Raw,
     faults: Vec<Fault>,
 }
@@ -167,12 +183,14 @@ impl Checker<'_> {
         let secondary_key = self.maybe(&entry::SECONDARY_KEY, key);
         let audience_check = self.one(&entry::AUDIENCE_CHECK, |text| parse::word(text, &AUDIENCE_CHECKS));
         let data_dir = self.data_dir();
-        let hubs = self.hubs();
+        let webhooks = self.webhooks();
+        let hubs = self.hubs(handler_tokens(webhooks.as_ref()));
         let workers = self.one(&entry::WORKERS, |text| parse::count(text, 1..=MAX_WORKERS));
         let node_id = self.one(&entry::NODE_ID, node_id);
         let playground = self.one(&entry::PLAYGROUND, parse::switch);
         let grace = self.one(&entry::DRAIN_GRACE, |text| parse::duration(text, GRACE));
         let (client, rest, log) = (self.client(), self.rest(), self.log());
+        self.handlers(webhooks.as_ref(), hubs.as_ref().map(|hubs| &hubs.settings));
 
         let (access_key, public_endpoints, rest, mut hubs) = (access_key?, public_endpoints?, rest?, hubs?);
         let listeners = [listen, tls_listen.flatten()];
@@ -199,6 +217,7 @@ impl Checker<'_> {
                 hubs,
                 client: client?,
                 rest,
+                webhooks: webhooks?,
                 drain: DrainConfig { grace: grace?, wave: DRAIN_WAVE },
             },
             public_endpoints,
@@ -252,13 +271,7 @@ impl Checker<'_> {
         dir
     }
 
-    /// What event handlers can have. No identity provider can be configured for them.
-    fn handler_tokens(&self) -> HandlerTokens {
-        HandlerTokens::Unavailable
-    }
-
-    fn hubs(&mut self) -> Option<HubsAtStart> {
-        let tokens = self.handler_tokens();
+    fn hubs(&mut self, tokens: HandlerTokens) -> Option<HubsAtStart> {
         let path = self.maybe(&entry::HUBS, path);
         let file = path.as_ref().and_then(|path| match path {
             Some(path) => self.hubs_file(path, tokens),
@@ -330,16 +343,26 @@ impl Checker<'_> {
         handlers
     }
 
-    fn one<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+    /// The value of an entry that always has one.
+    pub(super) fn one<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         self.maybe(entry, parse)?
     }
 
     /// The outer option is empty at a fault, the inner one where nobody wrote anything.
-    fn maybe<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<Option<T>> {
+    pub(super) fn maybe<T>(
+        &mut self,
+        entry: &'static Entry,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Option<Option<T>> {
         Some(self.many(entry, parse)?.pop())
     }
 
-    fn many<T>(&mut self, entry: &'static Entry, parse: impl Fn(&str) -> Parsed<T>) -> Option<Vec<T>> {
+    /// The values of an entry that may have any number.
+    pub(super) fn many<T>(
+        &mut self,
+        entry: &'static Entry,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Option<Vec<T>> {
         let texts = self.raw.get(entry).map_or(&[][..], |given| &given.texts);
         match texts.iter().map(|text| parse(text)).collect() {
             Ok(values) => Some(values),
@@ -347,7 +370,8 @@ impl Checker<'_> {
         }
     }
 
-    fn refuse<T>(&mut self, entry: &'static Entry, reason: String) -> Option<T> {
+    /// Says what is wrong with an entry.
+    pub(super) fn refuse<T>(&mut self, entry: &'static Entry, reason: String) -> Option<T> {
         let place = self.raw.get(entry).map_or(Place::Default(entry), |given| given.place.clone());
         let reason = match place {
             Place::File { .. } => format!("{}: {reason}", entry.key),
@@ -355,6 +379,11 @@ impl Checker<'_> {
         };
         self.faults.push(Fault { place, reason });
         None
+    }
+
+    /// Whether an entry was written or has a default.
+    pub(super) fn has(&self, entry: &Entry) -> bool {
+        self.raw.get(entry).is_some()
     }
 
     fn refuse_lines(&mut self, path: &Path, faults: Vec<yaml::Fault>) {
@@ -386,7 +415,7 @@ fn node_id(text: &str) -> Parsed<NodeId> {
     NodeId::new(text).map_err(|invalid| invalid.to_string())
 }
 
-fn path(text: &str) -> Parsed<PathBuf> {
+pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 

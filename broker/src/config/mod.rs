@@ -12,6 +12,7 @@ use codec::ids::NodeId;
 use crate::auth::audience::Origins;
 use crate::client::ClientConfig;
 use crate::edge::tls::Identity;
+use crate::events::webhook::WebhookConfig;
 use crate::rest::RestConfig;
 use crate::settings::Settings;
 use crate::settings::follow::HubsSource;
@@ -28,6 +29,7 @@ mod fault;
 mod parse;
 mod print;
 mod raw;
+mod webhooks;
 
 /// Everything that a broker node is told when it starts.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct Config {
     pub client: ClientConfig,
     /// How REST calls are read and answered.
     pub rest: RestConfig,
+    /// How event handlers are called.
+    pub webhooks: WebhookConfig,
     /// How the node stops.
     pub drain: DrainConfig,
     /// Whether the playground is served. Off until a program for development switches it on.

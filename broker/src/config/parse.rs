@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::Uri;
+use url::Url;
 
 use crate::auth::audience::Endpoint;
 use crate::auth::network::Network;
@@ -114,6 +115,20 @@ pub(super) fn web_origin(text: &str) -> Parsed<String> {
         (_, Some(port)) => format!(":{port}"),
     };
     Ok(format!("{scheme}://{}{port}", authority.host().to_ascii_lowercase()))
+}
+
+/// The URL of a service that is called. It may hold a password, so that it is not repeated.
+pub(super) fn service_url(text: &str) -> Parsed<Url> {
+    let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
+    Url::parse(text).ok().filter(usable).ok_or_else(|| {
+        "this is not the URL of a service; write http:// or https://, a host, and if need be a port and a path"
+            .to_owned()
+    })
+}
+
+/// Any text but none at all.
+pub(super) fn text(text: &str) -> Parsed<String> {
+    if text.trim().is_empty() { Err("the text is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 #[cfg(test)]

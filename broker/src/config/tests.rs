@@ -6,6 +6,7 @@ use super::entry::{self, ENTRIES, Entry, Kind, PUBLIC_DEVELOPMENT_KEY};
 use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::EntraTokens;
+use crate::events::webhook::{Credentials, ProxyConfig};
 use crate::rest::CorsOrigins;
 
 const KEY: &str = "a-key-of-thirty-two-characters-or-more";
@@ -97,6 +98,13 @@ fn nothing_written_means_the_defaults_of_the_house() {
     assert!(!config.rest.legacy_slash_escape && config.rest.entra_tokens == EntraTokens::Refused);
     assert!(format!("{:?}", config.origins).contains("check: Strict"));
     assert_eq!(config.drain.grace, Duration::from_secs(30));
+    let webhooks = config.webhooks;
+    assert_eq!((webhooks.timeout, webhooks.limits.calls), (Duration::from_secs(100), 1000));
+    assert_eq!((webhooks.limits.waiting_calls, webhooks.limits.waiting_bytes), (10_000, 16_777_216));
+    assert_eq!(webhooks.answer_bytes, 16_777_216);
+    assert!(!webhooks.addresses.refuse_private && webhooks.addresses.allowed.is_empty());
+    assert_eq!((webhooks.proxy, webhooks.h2c.len()), (ProxyConfig::Environment, 0));
+    assert!(webhooks.tokens.is_none());
 }
 
 #[test]
@@ -115,14 +123,21 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 
 #[test]
 fn every_key_of_the_file_is_understood() {
+    let made = rcgen::generate_simple_self_signed(vec!["ca.example.com".to_owned()]).unwrap();
+    let authorities = Scratch::new(&made.cert.pem());
     let hubs = Scratch::new("hubs:\n  Chat:\n    anonymousConnectPolicy: allow\n");
     let file = Scratch::new(&format!(
         "listen: 0.0.0.0:1\ntlsListen: off\noperationsListen: \"off\"\npublicEndpoints: [https://a.example.com/p]\n\
          trustedProxies: [10.0.0.0/8]\naccessKey: {KEY}\nsecondaryKey: '{KEY}2'\naudienceCheck: path-only\n\
          allowUnvalidatedEntraTokens: true\ncorsOrigins:\n  - https://b.example.com\nhubs: {}\ndataDir: /d\n\
          workers: 64\nnodeId: 12\ndrainGrace: 0s\nmaxConnections: 9\nhandshakeTimeout: 500ms\n\
-         legacySlashEscape: yes\nlogLevel: off\nlogFormat: json\n",
-        hubs.path()
+         legacySlashEscape: yes\nlogLevel: off\nlogFormat: json\nhandlerTimeout: 30s\nhandlerConcurrency: 8\n\
+         handlerCaFile: {}\nhandlerProxy: http://ann:s3cret@proxy:3128\nhandlerNoProxies: [.example.com]\n\
+         refusePrivateHandlers: true\nallowHandlerNetworks: [10.1.0.0/16]\nhandlerH2cs: [http://127.0.0.1:7070/]\n\
+         handlerTokenUrl: https://login.example.com/token\nhandlerClientId: me\nhandlerClientSecret: s3cret\n\
+         handlerClientAuth: body\nhandlerTokenScope: all\nhandlerDefaultResource: api://app\n",
+        hubs.path(),
+        authorities.path(),
     ));
     let mut raw = Raw::default();
     raw.read_file(&file.0);
@@ -137,6 +152,80 @@ fn every_key_of_the_file_is_understood() {
     assert_eq!(config.rest.cors_origins, CorsOrigins::List(vec!["https://b.example.com".to_owned()]));
     assert_eq!(config.node_id.to_string(), "12");
     assert_eq!(config.drain.grace, Duration::ZERO);
+    let shown = format!("{:?}", config.webhooks);
+    assert!(!shown.contains("s3cret") && !shown.contains("ann:"), "{shown}");
+    let webhooks = config.webhooks;
+    assert_eq!((webhooks.timeout, webhooks.limits.calls), (Duration::from_secs(30), 8));
+    assert_eq!(format!("{:?}", webhooks.authorities), "Authorities(1)");
+    assert_eq!(format!("{:?}", webhooks.proxy), "Via(http://proxy:3128, except [\".example.com\"])");
+    assert!(webhooks.addresses.refuse_private && webhooks.addresses.permit("10.1.2.3".parse().unwrap()));
+    assert_eq!(webhooks.h2c, ["http://127.0.0.1:7070"]);
+    let tokens = webhooks.tokens.unwrap();
+    assert_eq!((tokens.url.as_str(), tokens.client_id.as_str()), ("https://login.example.com/token", "me"));
+    assert_eq!((tokens.client_secret.expose(), tokens.credentials), ("s3cret", Credentials::Body));
+    assert_eq!((tokens.scope.as_str(), tokens.default_resource.as_deref()), ("all", Some("api://app")));
+}
+
+#[test]
+fn faults_of_the_options_for_event_handlers_are_told_at_once_and_show_no_secret() {
+    let no_authority = Scratch::new("hello");
+    let raw = flags(&[
+        (&entry::HANDLER_TIMEOUT, &["10ms"]),
+        (&entry::HANDLER_CONCURRENCY, &["0"]),
+        (&entry::HANDLER_CA_FILE, &[no_authority.path()]),
+        (&entry::HANDLER_PROXY, &["ftp://ann:s3cret@proxy"]),
+        (&entry::ALLOW_HANDLER_NETWORK, &["10.0.0.1/8"]),
+        (&entry::HANDLER_H2C, &["https://a.example.com"]),
+        (&entry::HANDLER_TOKEN_URL, &["login.example.com"]),
+        (&entry::HANDLER_CLIENT_AUTH, &["header"]),
+    ]);
+    check_refused(
+        raw,
+        &[
+            "--handler-timeout: \"10ms\" does not fit",
+            "--handler-concurrency: \"0\" does not fit",
+            "--handler-ca-file: cannot use",
+            "--handler-proxy: this is not the URL of a service",
+            "--allow-handler-network: \"10.0.0.1/8\": the network 10.0.0.1/8 has an address with bits",
+            "--handler-h2c: \"https://a.example.com\" is not an origin without TLS",
+            "--handler-token-url: this is not the URL of a service",
+            "--handler-client-auth: \"header\" is unknown; write basic or body",
+            "--handler-token-url: it needs --handler-client-id",
+            "--handler-token-url: it needs --handler-client-secret",
+        ],
+    );
+    let proxy = flags(&[(&entry::HANDLER_PROXY, &["ftp://ann:s3cret@proxy"])]);
+    let faults = check(&filled(proxy)).unwrap_err().to_string();
+    assert!(!faults.contains("s3cret"), "{faults}");
+}
+
+#[test]
+fn options_that_need_each_other_are_given_together() {
+    check_refused(
+        flags(&[(&entry::HANDLER_TOKEN_URL, &["https://login.example.com/token"])]),
+        &[
+            "--handler-token-url: it needs --handler-client-id",
+            "--handler-token-url: it needs --handler-client-secret",
+        ],
+    );
+    check_refused(
+        flags(&[
+            (&entry::HANDLER_CLIENT_ID, &["me"]),
+            (&entry::HANDLER_CLIENT_SECRET, &["s3cret"]),
+            (&entry::HANDLER_DEFAULT_RESOURCE, &["api://app"]),
+        ]),
+        &[
+            "--handler-client-id: it needs",
+            "--handler-client-secret: it needs",
+            "--handler-default-resource: it needs",
+        ],
+    );
+    check_refused(
+        flags(&[(&entry::HANDLER_NO_PROXY, &["a"])]),
+        &["--handler-no-proxy: it needs --handler-proxy"],
+    );
+    let off = config(flags(&[(&entry::HANDLER_PROXY, &["off"])]));
+    assert_eq!(off.webhooks.proxy, ProxyConfig::Direct);
 }
 
 #[test]
@@ -311,6 +400,7 @@ fn what_is_printed_can_be_given_back() {
         (&entry::TLS_LISTEN, &["off"]),
         (&entry::PUBLIC_ENDPOINTS, &["https://a.example.com", "http://[::1]:1/p"]),
         (&entry::ACCESS_KEY, &[secret]),
+        (&entry::HANDLER_PROXY, &["http://ann:a-secret-key-that-nobody-else-may-see@proxy"]),
         (&entry::HUBS, &[hubs.path()]),
         (&entry::EVENT_HANDLERS, &["hub=a url-template=http://a.test/{event} user-event-pattern=a,b"]),
         (&entry::LOG_LEVEL, &["off"]),

@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use url::{Host, Url};
+
 use crate::auth::network::Network;
 
 /// Which addresses may be called. The default is all but those that no application has.
@@ -45,6 +47,15 @@ impl AddressRules {
                 Reach::Private => !self.refuse_private,
                 Reach::Never => false,
             }
+    }
+}
+
+/// The address in a URL that has one instead of a name.
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
     }
 }
 

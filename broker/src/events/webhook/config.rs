@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use codec::ids::HubName;
 use url::Url;
 
-use super::address::AddressRules;
+use super::address::{AddressRules, literal};
 use super::tls::Authorities;
+use crate::settings::handler::EventHandler;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -81,6 +83,15 @@ pub enum Credentials {
     Basic,
     /// In the form.
     Body,
+}
+
+impl WebhookConfig {
+    /// Whether a handler of a hub may be called, as far as that is known without a look at the network: an address in
+    /// its URL is permitted.
+    pub fn permits(&self, hub: &HubName, handler: &EventHandler) -> bool {
+        let address = handler.url.validation(hub).as_ref().and_then(literal);
+        address.is_none_or(|address| self.addresses.permit(address))
+    }
 }
 
 /// A text that is never shown.

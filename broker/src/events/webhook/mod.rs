@@ -195,11 +195,6 @@ impl WebhookClient {
         let mut headers = call.headers.clone();
         headers.insert(ORIGIN, target.origin);
         match &call.handler.auth {
-            UpstreamAuth::None if !target.url.username().is_empty() => {
-                let decoded = |text| percent_encoding::percent_decode_str(text).decode_utf8_lossy();
-                let (user, password) = (target.url.username(), target.url.password().unwrap_or_default());
-                headers.insert(header::AUTHORIZATION, token::basic(&decoded(user), &decoded(password))?);
-            }
             UpstreamAuth::None => {}
             UpstreamAuth::Header { name, value } => {
                 let mut value = value.clone();

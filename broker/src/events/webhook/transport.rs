@@ -5,7 +5,6 @@
 //! proxy. The proxy looks names up itself, and its own address is the operator's choice, so that one is not guarded.
 
 use std::error::Error as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,9 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, redirect};
 use tokio::time::timeout;
 use tokio_rustls::rustls;
-use url::{Host, Url};
+use url::Url;
 
-use super::address::AddressRules;
+use super::address::{AddressRules, literal};
 use super::config::{ProxyConfig, WebhookConfig};
 use super::resolver::{Guarded, Lookup, NonePermitted};
 use super::{CallError, WebhookError};
@@ -150,11 +149,7 @@ fn builder(tls: &rustls::ClientConfig) -> ClientBuilder {
 }
 
 fn prepared(request: &Outgoing) -> reqwest::Request {
-    let mut url = request.url.clone();
-    // They have become a header, where they are meant to be shown. Only a URL without a host refuses this.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    let mut prepared = reqwest::Request::new(request.method.clone(), url);
+    let mut prepared = reqwest::Request::new(request.method.clone(), request.url.clone());
     *prepared.headers_mut() = request.headers.clone();
     if request.method == Method::POST {
         // Also where the body is empty: some handlers wait for its end otherwise.
@@ -162,15 +157,6 @@ fn prepared(request: &Outgoing) -> reqwest::Request {
         *prepared.body_mut() = Some(request.body.clone().into());
     }
     prepared
-}
-
-/// The address in a URL that has one instead of a name.
-fn literal(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        Host::Ipv4(address) => Some(address.into()),
-        Host::Ipv6(address) => Some(address.into()),
-        Host::Domain(_) => None,
-    }
 }
 
 async fn read(mut response: Response, limit: usize) -> Result<Bytes, CallError> {

@@ -52,10 +52,12 @@ pub enum InvalidAuth {
     #[error("the type of auth is None, ManagedIdentity or Header, not \"{0}\"")]
     Type(String),
     /// A token is wanted, and nobody can give one.
-    #[error("auth of type ManagedIdentity needs an identity provider for handlers, and none is configured")]
+    #[error(
+        "auth of type ManagedIdentity needs an identity provider; set --handler-token-url, or use the type None"
+    )]
     NoProvider,
     /// A token is wanted for nothing.
-    #[error("auth of type ManagedIdentity names no resource, and no default resource is configured")]
+    #[error("auth of type ManagedIdentity names no resource; add one, or set --handler-default-resource")]
     NoResource,
     /// A resource that no token can be for.
     #[error("the resource has spaces or control characters, or more than 8192 bytes")]
