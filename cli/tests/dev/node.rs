@@ -56,6 +56,21 @@ fn it_says_what_an_application_needs_and_serves_it() {
 }
 
 #[test]
+fn the_playground_is_served_where_the_banner_says_unless_it_is_switched_off() {
+    let scratch = Scratch::new();
+    let running = dev(&scratch, &[]);
+    let url = running.shown("Playground:").unwrap();
+    let page = get(port(url.trim_end_matches('/')), "/");
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<title>Hubbub playground</title>"), "{page}");
+    drop(running);
+
+    let running = dev(&scratch, &["--playground=false"]);
+    assert!(running.shown("Playground:").is_none());
+    let http = running.shown("Connection string:").unwrap();
+    assert!(get(port(http.split(';').next().unwrap()), "/").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
 fn it_is_up_within_a_second_of_its_second_start() {
     let scratch = Scratch::new();
     drop(dev(&scratch, &[]));

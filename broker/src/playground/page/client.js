@@ -30,6 +30,8 @@ export class Client {
   #onChange;
   #frames;
   #socket;
+  /** Counts connects, so that one that was overtaken while its token was signed goes no further. */
+  #attempt = 0;
   #nextAck = 1;
 
   /**
@@ -59,10 +61,14 @@ export class Client {
   async connect() {
     const { hub, protocol } = this.#settings;
     const key = this.#key();
+    const attempt = ++this.#attempt;
     this.#is("connecting", "connecting …");
     let socket;
     try {
       const url = await this.#url();
+      if (attempt !== this.#attempt) {
+        return;
+      }
       socket = protocol.subprotocol ? new WebSocket(url, protocol.subprotocol) : new WebSocket(url);
     } catch (problem) {
       return this.#failed(problem.message);
@@ -95,6 +101,7 @@ export class Client {
   remove() {
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#attempt += 1;
     socket?.close(1000);
     this.element.remove();
     this.connectionId = undefined;

@@ -43,6 +43,8 @@ for (const form of [server, newClient]) {
   });
 }
 newClient.elements.protocol.addEventListener("change", showProtocol);
+// A field that is folded away cannot show what is wrong with it. The event does not bubble.
+newClient.addEventListener("invalid", () => (newClient.querySelector("details").open = true), true);
 newClient.addEventListener("submit", (event) => {
   event.preventDefault();
   const problem = newClient.querySelector(".problem");

@@ -18,6 +18,7 @@ export class Trace {
   #waiting = 0;
   #filter = "";
   #reading;
+  #state = { text: "", sort: "" };
 
   /**
    * @param {HTMLElement} section the panel
@@ -100,7 +101,7 @@ export class Trace {
     }
     if (this.#paused) {
       this.#waiting += 1;
-      this.#say(`Paused; ${this.#waiting} came since.`);
+      this.#showState();
     } else if (this.#fits(record)) {
       this.#list.add(record);
     }
@@ -112,10 +113,8 @@ export class Trace {
     this.#waiting = 0;
     button.textContent = isPaused ? "Go on" : "Pause";
     button.setAttribute("aria-pressed", String(isPaused));
-    if (isPaused) {
-      this.#say("Paused.");
-    } else {
-      this.#say("Watching.");
+    this.#showState();
+    if (!isPaused) {
       this.#show();
     }
   }
@@ -129,8 +128,15 @@ export class Trace {
   }
 
   #say(text, sort = "") {
+    this.#state = { text, sort };
+    this.#showState();
+  }
+
+  #showState() {
+    const { text, sort } = this.#state;
+    const paused = this.#waiting > 0 ? ` Paused; ${this.#waiting} came since.` : " Paused.";
     const state = this.#section.querySelector(".state");
-    state.textContent = text;
+    state.textContent = this.#paused ? text + paused : text;
     state.className = `state ${sort}`.trim();
   }
 }
