@@ -80,6 +80,8 @@ impl Server {
         let server = Self { address, scheme, state: Arc::clone(&state) };
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                // What waits in the system for more to send would let the clock jump.
+                socket.set_nodelay(true).unwrap();
                 state.connections.fetch_add(1, Ordering::Relaxed);
                 let (tls, state) = (tls.clone(), Arc::clone(&state));
                 tokio::spawn(async move {
