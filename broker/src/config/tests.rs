@@ -74,7 +74,7 @@ fn names_of_an_entry_follow_one_rule() {
         let flag = entry.flag.replace('-', "");
         let plural =
             if let Some(stem) = flag.strip_suffix('y') { format!("{stem}ies") } else { format!("{flag}s") };
-        let expected = if entry.kind == Kind::Many { plural } else { flag };
+        let expected = if matches!(entry.kind, Kind::Many | Kind::Lines) { plural } else { flag };
         assert_eq!(key, expected);
         assert!(!entry.help.ends_with('.') && !entry.help.contains("  "), "{}", entry.flag);
     }

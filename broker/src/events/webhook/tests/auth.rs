@@ -8,7 +8,7 @@ use tokio::time::advance;
 use super::server::answer;
 use super::*;
 
-/// A provider whose tokens are numbered and live that long, and that fails from then on if it `may_fail`.
+/// A provider whose tokens are numbered and live that long; after so many `good` ones it fails.
 async fn provider(life: u64, good: usize) -> Server {
     let number = AtomicUsize::new(0);
     Server::agreeing(move |_| {

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Method, Version};
-use tokio_rustls::TlsAcceptor;
+use rcgen::{CertifiedKey, KeyPair};
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::{TlsAcceptor, rustls};
 
 use super::server::{agreement, answer, streamed};
 use super::*;
-use crate::edge::tls::Identity;
 
 #[tokio::test(start_paused = true)]
 async fn an_event_arrives_whole_and_the_answer_comes_back() {
@@ -137,13 +138,24 @@ async fn handlers_that_the_operator_names_get_http_2_without_tls() {
     assert_eq!(server.events()[0].headers["content-length"], "5");
 }
 
+fn acceptor(made: CertifiedKey<KeyPair>) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let mut server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(server))
+}
+
 #[tokio::test]
 async fn tls_agrees_on_http_2_and_believes_the_configured_authority_only() {
     let made = rcgen::generate_simple_self_signed(vec!["handler.test".to_owned()]).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
-    let acceptor = TlsAcceptor::from(identity.server_config());
-    let server = Server::start(Some(acceptor), |seen| match seen.method {
+    let chain = made.cert.pem();
+    let server = Server::start(Some(acceptor(made)), |seen| match seen.method {
         Method::OPTIONS => Some(agreement()),
         _ => Some(answer(200, "tls")),
     })

@@ -20,6 +20,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+/// What a test says; nothing means that no answer ever comes.
+type Script = Box<dyn Fn(&Seen) -> Option<Response<Body>> + Send + Sync>;
 
 /// See the module. Ends with the test's runtime.
 pub(super) struct Server {
