@@ -230,7 +230,7 @@ fn options_that_need_each_other_are_given_together() {
 
 #[test]
 fn all_faults_are_told_at_once_each_with_its_place() {
-    let hubs = Scratch::new("hubs:\n  chat:\n    eventHandlers: []\n");
+    let hubs = Scratch::new("hubs:\n  chat:\n    eventListeners: []\n");
     let file = Scratch::new("lisen: 1\nlog-level: info\nworkers: 65\nhandshakeTimeout: 10\n");
     let mut raw = flags(&[
         (&entry::LISTEN, &["8080"]),
@@ -247,7 +247,7 @@ fn all_faults_are_told_at_once_each_with_its_place() {
             &at(2, "unknown key \"log-level\"; write logLevel"),
             "--listen: \"8080\" is not an address; write IP:PORT",
             "--access-key: the access key is too short; use one of at least 32",
-            &format!("{}:3: unknown key \"eventHandlers\"", hubs.path()),
+            &format!("{}:3: this version does not have eventListeners", hubs.path()),
             &at(3, "workers: \"65\" does not fit; write a whole number from 1 to 64"),
             &at(4, "handshakeTimeout: \"10\" does not fit; write a whole number with ms, s, m or h"),
             "--cors-origin: \"app\" is not an origin",
@@ -313,6 +313,85 @@ fn open_doors_are_warned_about() {
 }
 
 #[test]
+fn event_handlers_of_the_command_line_keep_their_order() {
+    let hubs = Scratch::new("hubs:\n  chat:\n    anonymousConnectPolicy: allow\n");
+    let raw = flags(&[
+        (&entry::HUBS, &[hubs.path()]),
+        (
+            &entry::EVENT_HANDLERS,
+            &[
+                "hub=Room url-template=http://a.test/{event} system-event=connect",
+                "hub=other url-template=http://b.test/ user-event-pattern=*",
+                "hub=room url-template=http://c.test/ user-event-pattern=a,b",
+            ],
+        ),
+    ]);
+    let config = config(raw);
+    let urls = |hub: &str| {
+        let hub = config.settings.hub(&codec::ids::HubName::new(hub).unwrap());
+        hub.event_handlers.iter().map(|handler| handler.url.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(urls("room"), ["http://a.test/{event}", "http://c.test/"]);
+    assert_eq!(urls("other"), ["http://b.test/"]);
+    assert!(urls("chat").is_empty() && config.settings.hubs.len() == 3);
+    assert_eq!(config.hubs.file.unwrap().to_str(), Some(hubs.path()));
+    assert_eq!(config.hubs.given.len(), 2);
+}
+
+#[test]
+fn faults_of_event_handlers_name_their_place_and_no_key() {
+    let hubs = Scratch::new("hubs:\n  chat:\n");
+    let handler = "hub=chat url-template=http://a.test/ system-event=connect";
+    let raw = flags(&[(&entry::HUBS, &[hubs.path()]), (&entry::EVENT_HANDLERS, &[handler])]);
+    let named = format!("--event-handler: hub \"chat\" is named in {}:2, and the file wins", hubs.path());
+    check_refused(raw, &[&named]);
+
+    let lines =
+        [handler, "hub=a url-template=http://u:secret@a", "hub=b system-event=x url-template=http://a"];
+    let texts = lines.map(str::to_owned).to_vec();
+    let mut raw = Raw::default();
+    raw.give(&entry::EVENT_HANDLERS, Given { texts, place: Place::Variable(&entry::EVENT_HANDLERS) });
+    check_refused(
+        raw,
+        &[
+            "HUBBUB_EVENT_HANDLER: number 2: url-template: it has a user or a password",
+            "HUBBUB_EVENT_HANDLER: number 3: system-event is connect, connected or disconnected, not \"x\"",
+        ],
+    );
+
+    let file = Scratch::new("workers: 1\neventHandlers:\n  - hub=a\n");
+    let mut raw = Raw::default();
+    raw.read_file(&file.0);
+    check_refused(raw, &[&format!("{}:2: eventHandlers: url-template is missing", file.path())]);
+}
+
+#[test]
+fn handlers_of_no_use_are_warned_about() {
+    let hubs = Scratch::new("hubs: {chat: {eventHandlers: [{urlTemplate: http://a.test}]}}\n");
+    let raw = flags(&[
+        (&entry::HUBS, &[hubs.path()]),
+        (&entry::EVENT_HANDLERS, &["hub=a url-template=http://a.test"]),
+    ]);
+    let warnings = check(&filled(raw)).unwrap().warnings;
+    assert!(warnings[0].starts_with(&format!("{}:1: ", hubs.path())), "{warnings:?}");
+    assert!(warnings[1].contains("hub \"a\" takes no event") && warnings.len() == 2, "{warnings:?}");
+}
+
+#[test]
+fn a_url_that_may_hold_a_key_is_not_printed() {
+    let page = |handler| print(&filled(flags(&[(&entry::EVENT_HANDLERS, &[handler])])));
+    let shown = page("hub=a url-template=http://a.test/{event}");
+    assert!(shown.contains("eventHandlers:  # --event-handler\n  - \"hub=a url-template="), "{shown}");
+    for handler in
+        ["hub=a url-template=http://a.test/?code=secret", "hub=a url-template=http://u:secret@a.test/"]
+    {
+        let hidden = page(handler);
+        assert!(hidden.contains("\n# eventHandlers is set, and not shown"), "{hidden}");
+        assert!(!hidden.contains("secret"), "{hidden}");
+    }
+}
+
+#[test]
 fn what_is_printed_can_be_given_back() {
     let secret = "a-secret-key-that-nobody-else-may-see";
     let hubs = Scratch::new("hubs: {chat: {}}\n");
@@ -323,6 +402,7 @@ fn what_is_printed_can_be_given_back() {
         (&entry::ACCESS_KEY, &[secret]),
         (&entry::HANDLER_PROXY, &["http://ann:a-secret-key-that-nobody-else-may-see@proxy"]),
         (&entry::HUBS, &[hubs.path()]),
+        (&entry::EVENT_HANDLERS, &["hub=a url-template=http://a.test/{event} user-event-pattern=a,b"]),
         (&entry::LOG_LEVEL, &["off"]),
         (&entry::DATA_DIR, &["/a dir: with \"odd\" # name"]),
     ]));

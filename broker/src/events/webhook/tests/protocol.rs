@@ -138,7 +138,7 @@ async fn handlers_that_the_operator_names_get_http_2_without_tls() {
     assert_eq!(server.events()[0].headers["content-length"], "5");
 }
 
-fn acceptor(made: CertifiedKey<KeyPair>) -> TlsAcceptor {
+fn acceptor(made: &CertifiedKey<KeyPair>) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let mut server = rustls::ServerConfig::builder_with_provider(provider)
@@ -155,7 +155,7 @@ fn acceptor(made: CertifiedKey<KeyPair>) -> TlsAcceptor {
 async fn tls_agrees_on_http_2_and_believes_the_configured_authority_only() {
     let made = rcgen::generate_simple_self_signed(vec!["handler.test".to_owned()]).unwrap();
     let chain = made.cert.pem();
-    let server = Server::start(Some(acceptor(made)), |seen| match seen.method {
+    let server = Server::start(Some(acceptor(&made)), |seen| match seen.method {
         Method::OPTIONS => Some(agreement()),
         _ => Some(answer(200, "tls")),
     })

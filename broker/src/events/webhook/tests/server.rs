@@ -30,9 +30,6 @@ pub(super) struct Server {
     state: Arc<State>,
 }
 
-/// What the server answers; nothing hangs up.
-type Script = Box<dyn Fn(&Seen) -> Option<Response<Body>> + Send + Sync>;
-
 struct State {
     answer: Script,
     seen: Mutex<Vec<Seen>>,
