@@ -27,6 +27,8 @@ impl Connections {
 
     /// Tells the application that a connection has been made, and then of the groups that it has joined by that.
     pub(super) fn raise_start(&self, connection: &Rc<Connection>) {
+        // What has been noted of its groups so far is told below, and must not be told again.
+        self.raise_presence();
         connection.is_active.set(true);
         self.notify(connection, What::Connected);
         if self.events.takes_presence() {
