@@ -2,14 +2,21 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::auth::key::AccessKey;
+use broker::auth::pattern::Coverage;
 use broker::config::{Config, Given, Kept, Machine, Place, Raw, TlsListener, check, entry};
 use broker::edge::tls::Identity;
+use broker::settings::handler::{
+    EventHandler, GroupPresence, SystemEvents, UpstreamAuth, UrlTemplate, UserEventPattern,
+};
 use broker::settings::{AnonymousConnectPolicy, HubSettings};
 use codec::ids::HubName;
+
+use super::handler::Handler;
 
 /// First access key of every broker under test.
 pub const PRIMARY_KEY: &str = "primary-key-of-the-test-suite-0123456789";
@@ -103,7 +110,125 @@ impl Setup {
         self
     }
 
+    /// Leaves the broker its first access key alone.
+    pub fn one_key(&mut self) -> &mut Self {
+        self.config.settings.keys.secondary = None;
+        self
+    }
+
+    /// One more event handler of a hub, after those that it has.
+    pub fn handler(
+        &mut self,
+        hub: &str,
+        handler: &Handler,
+        change: impl FnOnce(HandlerSpec) -> HandlerSpec,
+    ) -> &mut Self {
+        self.handler_at(hub, &handler.url("/eventhandler/{hub}/{event}"), change)
+    }
+
+    /// One more event handler of a hub, with this URL template.
+    pub fn handler_at(
+        &mut self,
+        hub: &str,
+        url: &str,
+        change: impl FnOnce(HandlerSpec) -> HandlerSpec,
+    ) -> &mut Self {
+        let handler = change(HandlerSpec::nothing_at(url)).0;
+        self.hub(hub).event_handlers.push(Arc::new(handler));
+        self
+    }
+
+    /// Speaks HTTP/2 to a handler.
+    pub fn http_2(&mut self, handler: &Handler) -> &mut Self {
+        self.config.webhooks.h2c.push(handler.url(""));
+        self
+    }
+
+    /// Longest time for a call of a handler.
+    pub fn handler_timeout(&mut self, limit: Duration) -> &mut Self {
+        self.config.webhooks.timeout = limit;
+        self
+    }
+
+    /// Most calls of one handler that are under way, and most that wait.
+    pub fn handler_limits(&mut self, calls: usize, waiting: usize) -> &mut Self {
+        self.config.webhooks.limits.calls = calls;
+        self.config.webhooks.limits.waiting_calls = waiting;
+        self
+    }
+
+    /// Reads the settings of hubs from a file, and follows it.
+    pub fn hubs_file(&mut self, file: &Path) -> &mut Self {
+        self.config.hubs.file = Some(file.to_owned());
+        self
+    }
+
     fn hub(&mut self, hub: &str) -> &mut HubSettings {
         Arc::make_mut(self.config.settings.hubs.entry(HubName::new(hub).unwrap()).or_default())
+    }
+}
+
+/// Which events a handler takes: none, without changes.
+#[derive(Debug)]
+pub struct HandlerSpec(EventHandler);
+
+impl HandlerSpec {
+    fn nothing_at(url: &str) -> Self {
+        Self(EventHandler {
+            url: UrlTemplate::parse(url).unwrap(),
+            user_events: UserEventPattern::Nothing,
+            system_events: SystemEvents::default(),
+            presence: GroupPresence::default(),
+            auth: UpstreamAuth::None,
+        })
+    }
+
+    /// User events: `*`, or names with commas between.
+    pub fn user(mut self, pattern: &str) -> Self {
+        let names = pattern.split(',').map(|name| name.trim().to_ascii_lowercase());
+        self.0.user_events = match pattern {
+            "*" => UserEventPattern::Every,
+            _ => UserEventPattern::Names(names.collect()),
+        };
+        self
+    }
+
+    /// System events: `connect`, `connected`, `disconnected`.
+    pub fn system(mut self, events: &[&str]) -> Self {
+        let has = |event| events.contains(&event);
+        self.0.system_events = SystemEvents {
+            connect: has("connect"),
+            connected: has("connected"),
+            disconnected: has("disconnected"),
+        };
+        self
+    }
+
+    /// Events of groups: `joined`, `left`.
+    pub fn groups(mut self, events: &[&str]) -> Self {
+        self.0.presence.joined = events.contains(&"joined");
+        self.0.presence.left = events.contains(&"left");
+        self
+    }
+
+    /// Only of groups that match one of these patterns, each with a wildcard.
+    pub fn only_groups(mut self, patterns: &[&str]) -> Self {
+        let pattern = |text: &&str| match Coverage::parse(text).unwrap() {
+            Coverage::Names(pattern) => pattern,
+            other => panic!("{text} is no pattern with a wildcard: {other:?}"),
+        };
+        self.0.presence.groups = patterns.iter().map(pattern).collect();
+        self
+    }
+
+    /// The header by which the broker shows who it is.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.0.auth = UpstreamAuth::Header { name: name.parse().unwrap(), value: value.parse().unwrap() };
+        self
+    }
+
+    /// User events and system events, all of them.
+    pub fn everything(self) -> Self {
+        self.user("*").system(&["connect", "connected", "disconnected"])
     }
 }

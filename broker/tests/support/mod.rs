@@ -5,9 +5,11 @@
 #![allow(dead_code, unused_imports, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bare_handler;
 mod client;
 mod config;
 mod frame;
+mod handler;
 mod panics;
 mod raw;
 mod rest;
@@ -18,9 +20,11 @@ mod token;
 use std::future::Future;
 use std::time::Duration;
 
+pub use bare_handler::BareHandler;
 pub use client::{Client, Received};
-pub use config::{PRIMARY_KEY, SECONDARY_KEY, Setup};
+pub use config::{HandlerSpec, PRIMARY_KEY, SECONDARY_KEY, Setup};
 pub use frame::{Frame, Opcode};
+pub use handler::{Answer, Arrived, Gate, Handler};
 pub use raw::{RawSocket, Response};
 pub use rest::{Call, Reply, Rest};
 pub use server::Server;
