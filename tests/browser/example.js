@@ -8,12 +8,13 @@ const STARTED_WITHIN_MS = 20_000;
 /**
  * @param {string} name folder under `examples/`
  * @param {string} connectionString of the server that the example is to use
+ * @param {Record<string, string>} [environment] further variables for the example
  * @returns {Promise<{url: string, stop: () => Promise<void>}>} once it printed its address
  */
-export async function startExample(name, connectionString) {
+export async function startExample(name, connectionString, environment = {}) {
   const child = spawn(process.execPath, ["server.js"], {
     cwd: fileURLToPath(new URL(`../../examples/${name}`, import.meta.url)),
-    env: { ...process.env, PORT: "0", WebPubSubConnectionString: connectionString },
+    env: { ...process.env, ...environment, PORT: "0", WebPubSubConnectionString: connectionString },
   });
   const exited = new Promise((resolve) => child.once("exit", resolve));
   let printed = "";
