@@ -1,4 +1,4 @@
-// The application of this example: it serves the page and answers the events of the hub `chat`.
+// The application of this example: it serves the page and answers the events of the hub `chatroom`.
 
 import { fileURLToPath } from "node:url";
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
@@ -6,7 +6,7 @@ import express from "express";
 import { chatFunctions } from "./functions.js";
 import { webPubSubTrigger } from "./trigger.js";
 
-const HUB = "chat";
+const HUB = "chatroom";
 
 /** What `hubbub dev` listens on when it is started without options; the key is public. */
 const DEV_SERVER = "Endpoint=http://127.0.0.1:8080;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;";

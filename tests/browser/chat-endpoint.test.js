@@ -64,7 +64,7 @@ test("an event that is not genuine is refused", async () => {
 
 test("a genuine event is answered, whichever of two signatures is made with our key", async () => {
   const both = `${signed("c-1", OTHER_KEY)},${signed("c-1", KEY).toUpperCase().replace("SHA256", "sha256")}`;
-  for (const changes of [{}, { "ce-signature": both }, { "ce-hub": "Chat", "ce-eventName": "Message" }]) {
+  for (const changes of [{}, { "ce-signature": both }, { "ce-hub": "ChatRoom", "ce-eventName": "Message" }]) {
     const response = await ask({ method: "POST", headers: message(changes), body: "hello" });
     assert.equal(response.status, 200);
     assert.match(response.headers.get("Content-Type"), /^text\/plain/);
@@ -110,10 +110,10 @@ function message(changes = {}) {
     "ce-specversion": "1.0",
     "ce-awpsversion": "1.0",
     "ce-type": "azure.webpubsub.user.message",
-    "ce-source": "/hubs/chat/client/c-1",
+    "ce-source": "/hubs/chatroom/client/c-1",
     "ce-id": "2",
     "ce-time": "2026-04-05T06:07:08Z",
-    "ce-hub": "chat",
+    "ce-hub": "chatroom",
     "ce-connectionId": "c-1",
     "ce-userId": "Ann",
     "ce-eventName": "message",

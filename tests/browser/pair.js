@@ -65,6 +65,7 @@ class Pair {
     this.#relay.leadTo(this.#example.url);
   }
 
+  /** From now on no event of the server is accepted. */
   async stopExample() {
     this.#relay.leadTo(undefined);
     await this.#example?.stop();
@@ -74,9 +75,12 @@ class Pair {
   async stop() {
     await this.#context?.close();
     await this.stopExample();
-    await this.#relay?.stop();
-    await rm(this.#directory, { recursive: true, force: true });
-    await this.#server?.stop();
+    try {
+      await this.#server?.stop();
+    } finally {
+      await this.#relay?.stop();
+      await rm(this.#directory, { recursive: true, force: true });
+    }
   }
 
   /** The example's own settings, but for the port. */

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Team } from "../../examples/presence/team.js";
 import { launchChromium } from "./chromium.js";
 import { eventually } from "./eventually.js";
 import { startPair } from "./pair.js";
@@ -52,20 +53,40 @@ test("whom the application refuses is told so, and nobody sees anything", async 
 
 test("after a restart the application knows who is still there", async (t) => {
   const pair = await startPair(t, { name: "presence", browser });
-  const tabs = [await online(pair, "Ann"), await online(pair, "Ann"), await online(pair, "Bob")];
-  await sees(tabs[0], { Ann: "online in 2 tabs", Bob: "online", Chloé: "away" });
+  const [ann, other, bob, chloe] = [
+    await online(pair, "Ann"),
+    await online(pair, "Ann"),
+    await online(pair, "Bob"),
+    await online(pair, "Chloé"),
+  ];
+  await sees(ann, { Ann: "online in 2 tabs", Bob: "online", Chloé: "online" });
 
   await pair.stopExample();
+  // Nobody is there who could be told that Chloé leaves.
+  await chloe.close();
   await pair.startExample();
-  // It cannot know any more how many tabs there are.
-  await sees(tabs[0], { Ann: "online", Bob: "online", Chloé: "away" });
-  await tabs[2].close();
-  await sees(tabs[0], { Ann: "online", Bob: "away", Chloé: "away" });
+  // How many tabs Ann has cannot be known any more.
+  await sees(ann, { Ann: "online", Bob: "online", Chloé: "away" });
+  await other.close();
+  await bob.close();
+  await sees(ann, { Ann: "online", Bob: "away", Chloé: "away" });
 
-  const chloe = await online(pair, "Chloé");
-  await tabs[0].close();
-  await tabs[1].close();
-  await sees(chloe, { Ann: "away", Bob: "away", Chloé: "online" });
+  const again = await online(pair, "Bob");
+  await ann.close();
+  await sees(again, { Ann: "away", Bob: "online", Chloé: "away" });
+});
+
+test("a connection that has ended stays so, even when the event of its start is late or repeated", () => {
+  const team = new Team(["Ann", "Bob"]);
+  team.leave("Ann", "early");
+  team.arrive("Ann", "early");
+  team.arrive("Bob", "here");
+  team.arrive("Bob", "here");
+  team.arrive("Mallory", "stranger");
+  assert.deepEqual(team.list(), [
+    { name: "Ann", online: false, tabs: 0 },
+    { name: "Bob", online: true, tabs: 1 },
+  ]);
 });
 
 async function online(pair, name) {

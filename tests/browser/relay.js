@@ -1,7 +1,10 @@
-// A port of its own for the address that a server's settings name, before there is anything to answer: the example needs
-// the server's address, and the server the example's.
+// A port for the address that a server's settings name, before there is anything to answer: the example needs the
+// server's address, and the server the example's.
 
 import { connect, createServer } from "node:net";
+
+/** A server does not repeat an event that is answered so. */
+const NOTHING_THERE = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /** @returns {Promise<Relay>} listening on a free port, with nothing behind it */
 export async function startRelay() {
@@ -25,7 +28,7 @@ class Relay {
     return `http://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** From now on whoever connects talks to this URL; without one the relay hangs up. */
+  /** From now on whoever connects talks to this URL; without one the relay says that nothing is there. */
   leadTo(url) {
     this.#target = url && new URL(url);
   }
@@ -36,19 +39,22 @@ class Relay {
   }
 
   #join(incoming) {
-    const outgoing = this.#target && connect(Number(this.#target.port), this.#target.hostname);
+    if (!this.#target) {
+      this.#sockets.add(incoming);
+      incoming.on("error", () => {}).on("close", () => this.#sockets.delete(incoming));
+      incoming.resume().end(NOTHING_THERE);
+      return;
+    }
+    const outgoing = connect(Number(this.#target.port), this.#target.hostname);
     for (const [socket, other] of [[incoming, outgoing], [outgoing, incoming]]) {
       this.#sockets.add(socket);
-      socket?.on("error", () => {});
-      socket?.on("close", () => {
+      // Whatever ends one side ends the other.
+      socket.on("error", () => {});
+      socket.on("close", () => {
         this.#sockets.delete(socket);
-        other?.destroy();
+        other.destroy();
       });
     }
-    if (outgoing) {
-      incoming.pipe(outgoing).pipe(incoming);
-    } else {
-      incoming.destroy();
-    }
+    incoming.pipe(outgoing).pipe(incoming);
   }
 }

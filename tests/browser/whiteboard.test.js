@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Crowd } from "../../examples/whiteboard/crowd.js";
 import { launchChromium } from "./chromium.js";
 import { eventually } from "./eventually.js";
 import { startPair } from "./pair.js";
@@ -87,6 +88,18 @@ test("a client may send to its group alone, and what is no shape is not kept", a
   assert.deepEqual(outcomes, ["success", "Forbidden", "InternalServerError", "success", "InternalServerError"]);
   await tab.reload();
   await eventually(async () => (await lines(tab)).map(({ color }) => color), ["#000000"]);
+});
+
+test("whoever has left stays away, even when the event of coming is late or repeated", () => {
+  const crowd = new Crowd();
+  crowd.arrive("here");
+  crowd.leave("early");
+  crowd.arrive("early");
+  crowd.arrive("twice");
+  crowd.leave("twice");
+  crowd.leave("twice");
+  crowd.arrive("twice");
+  assert.equal(crowd.size, 1);
 });
 
 /** What each message is acknowledged with. Runs in the page. */

@@ -1,8 +1,11 @@
-// The page: a plain WebSocket without a subprotocol that only listens. Each message is the whole list, so that one which
-// was missed does no harm.
+// The page: a plain WebSocket without a subprotocol that only listens. Each message is the whole list, so that one
+// which was missed does no harm.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+
+/** A browser does not tell a page why it could not connect. */
+const NOT_LET_IN = "You were not let in: nobody in the team has this name, or no Hubbub server answers.";
 
 const status = document.querySelector("#status");
 const form = document.querySelector("#enter");
@@ -35,10 +38,7 @@ async function connect(name, wait) {
       show("connected", `You are online as ${name.trim()}.`);
     });
     socket.addEventListener("message", (message) => list(JSON.parse(message.data).team));
-    socket.addEventListener("close", () =>
-      // A browser does not tell a page why it could not connect.
-      ended(opened ? "The connection ended." : "You were not let in: nobody in the team has this name, or no Hubbub server answers."),
-    );
+    socket.addEventListener("close", () => ended(opened ? "The connection ended." : NOT_LET_IN));
   } catch (failure) {
     ended(failure.message);
   }

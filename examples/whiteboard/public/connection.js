@@ -4,6 +4,9 @@
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 
+/** A browser does not tell a page why it could not connect. */
+const NOT_LET_IN = "You were not let in: the board is full, or no Hubbub server answers.";
+
 export class Connection {
   #watcher;
   #socket;
@@ -62,8 +65,7 @@ export class Connection {
       socket.addEventListener("message", (message) => this.#receive(JSON.parse(message.data)));
       socket.addEventListener("close", () => {
         this.#giveUp();
-        // A browser does not tell a page why it could not connect.
-        again(opened ? "The connection ended." : "You were not let in: the board is full, or no Hubbub server answers.");
+        again(opened ? "The connection ended." : NOT_LET_IN);
       });
     } catch (failure) {
       again(failure.message);

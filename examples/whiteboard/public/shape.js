@@ -8,8 +8,8 @@ export const HEIGHT = 500;
 export const MOST_POINTS = 500;
 
 /**
- * A line as it was drawn: `id` is its own, `color` like `#1a2b3c`, and `points` the whole numbers x, y, x, y, … of 1 to
- * 500 points on the board.
+ * A line as it was drawn: `id` is its own, `color` like `#1a2b3c`, and `points` the whole numbers x, y, x, y, … of 1
+ * to 500 points on the board.
  *
  * @returns {boolean} whether the value is a shape
  */
