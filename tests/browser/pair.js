@@ -46,7 +46,7 @@ class Pair {
   async start(browser, flags, rewrite) {
     this.#relay = await startRelay();
     this.#directory = await mkdtemp(join(tmpdir(), "hubbub-example-"));
-    this.#server = await startServer(["--hubs", await this.#settings(), ...flags]);
+    this.#server = await startServer(["--hubs", await this.#settings(), "--handler-proxy", "off", ...flags]);
     this.#connectionString = rewrite(this.#server.connectionString);
     this.#context = await browser.newContext();
     this.#context.setDefaultTimeout(STEP_WITHIN_MS);
