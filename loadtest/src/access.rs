@@ -74,6 +74,14 @@ impl Access {
         Ok(Self { endpoint: endpoint.to_owned(), address, key, hub: HubName::new(hub)? })
     }
 
+    /// The same server's access to another hub.
+    ///
+    /// # Errors
+    /// [`AccessError::Hub`] when `hub` is not a hub name.
+    pub(crate) fn to_hub(&self, hub: &str) -> Result<Self, AccessError> {
+        Ok(Self { hub: HubName::new(hub)?, ..self.clone() })
+    }
+
     /// Where to connect.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use codec::subprotocol::Subprotocol;
 
 /// Measures a broker beside the limit of this machine.
 #[derive(Debug, Parser)]
@@ -22,10 +23,18 @@ pub(crate) enum Command {
     Fanout(FanoutArguments),
     /// One publisher to many small groups, at a fixed rate and at saturation
     Groups(GroupsArguments),
+    /// Clients raise user events and wait for the handler's replies, through HTTP/1.1 and HTTP/2
+    Echo(EchoArguments),
+    /// A group's traffic while another hub's event handler hangs, and while it is dead
+    Isolation(IsolationArguments),
     /// All scenarios in a small form within a few seconds; checks deliveries, never speed
     Smoke(SmokeArguments),
     /// Run the limit of the machine as a server: a bare loop that writes one prebuilt frame to every socket
     LimitServer(LimitArguments),
+    /// Run the limit of echoes as a server: hands each event to a handler and its reply back, and does nothing else
+    LimitProxy(ProxyArguments),
+    /// Run an event handler that echoes each event
+    Handler(HandlerArguments),
 }
 
 /// Which servers are measured and how often.
@@ -129,6 +138,83 @@ pub(crate) struct GroupsArguments {
     pub(crate) common: Common,
 }
 
+/// Arguments of `echo`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EchoArguments {
+    /// Start this server for each part of a run, with the handler's settings appended; it must print a line
+    /// "Connection string: Endpoint=..." and must be the server itself, not a program that starts it
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) server_command: Option<String>,
+    /// Measure no limit proxy; the report has no ratios then
+    #[arg(long)]
+    pub(crate) without_limits: bool,
+    /// Clients that raise events
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=25_000))]
+    pub(crate) clients: u32,
+    /// What the clients speak
+    #[arg(long, value_enum, default_value_t = Protocol::Json)]
+    pub(crate) protocol: Protocol,
+    /// How the handler is asked
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., default_values_t = HttpVersion::BOTH)]
+    pub(crate) http_versions: Vec<HttpVersion>,
+    /// What to measure
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., default_values_t = EchoPhase::BOTH)]
+    pub(crate) phases: Vec<EchoPhase>,
+    /// Events per second of the open loop, over all clients
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: u32,
+    /// Bytes of text in each event
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(16..=60_000))]
+    pub(crate) payload: u32,
+    /// Seconds for which each phase raises events
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) seconds: u32,
+    /// How often everything is measured; the report shows medians
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Write the report to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Arguments of `isolation`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IsolationArguments {
+    /// Start this server for each round, with the handler's settings appended; as that of `echo`
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) server_command: String,
+    /// Members of the group whose traffic is watched
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) members: u32,
+    /// Messages per second to the group
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: u32,
+    /// Clients of the hub whose handler hangs
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=25_000))]
+    pub(crate) clients: u32,
+    /// Events per second that they raise together
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) events: u32,
+    /// What they speak
+    #[arg(long, value_enum, default_value_t = Protocol::Json)]
+    pub(crate) protocol: Protocol,
+    /// How their handler is asked
+    #[arg(long, value_enum, default_value_t = HttpVersion::Http1)]
+    pub(crate) http_version: HttpVersion,
+    /// Bytes of text in each message and event
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=60_000))]
+    pub(crate) payload: u32,
+    /// Seconds of each phase
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) seconds: u32,
+    /// Rounds, each with a server of its own and all phases; the report shows medians of ratios within a round
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Write the report to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 /// Arguments of `smoke`.
 #[derive(Debug, Args)]
 pub(crate) struct SmokeArguments {
@@ -148,6 +234,106 @@ pub(crate) struct LimitArguments {
     /// Bytes of text in each message
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=60_000))]
     pub(crate) payload: u32,
+}
+
+/// Arguments of `limit-proxy`.
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArguments {
+    /// URL of the handler, without a path
+    #[arg(long, value_name = "URL")]
+    pub(crate) handler: String,
+    /// How the handler is asked
+    #[arg(long, value_enum, default_value_t = HttpVersion::Http1)]
+    pub(crate) http_version: HttpVersion,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// Arguments of `handler`.
+#[derive(Debug, Args)]
+pub(crate) struct HandlerArguments {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// How it is asked; HTTP/2 comes without TLS and without an upgrade
+    #[arg(long, value_enum, default_value_t = HttpVersion::Http1)]
+    pub(crate) http_version: HttpVersion,
+    /// What becomes of an event
+    #[arg(long, value_enum, default_value_t = HandlerMode::Echo)]
+    pub(crate) mode: HandlerMode,
+}
+
+/// What a caller speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// `json.webpubsub.azure.v1`, each event with an ack id
+    Json,
+    /// No subprotocol: each frame is an event, each reply a frame
+    Raw,
+}
+
+impl Protocol {
+    /// What the client asks for.
+    pub(crate) const fn subprotocol(self) -> Option<Subprotocol> {
+        match self {
+            Self::Json => Some(Subprotocol::Json),
+            Self::Raw => None,
+        }
+    }
+}
+
+/// How a handler is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HttpVersion {
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2 without TLS, known ahead
+    Http2,
+}
+
+impl HttpVersion {
+    pub(crate) const BOTH: [Self; 2] = [Self::Http1, Self::Http2];
+
+    /// The word of the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+        }
+    }
+}
+
+/// One kind of load with echoes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EchoPhase {
+    /// Each client has one event on its way
+    Closed,
+    /// Events leave at a fixed rate, whatever the server does
+    Open,
+}
+
+impl EchoPhase {
+    pub(crate) const BOTH: [Self; 2] = [Self::Closed, Self::Open];
+}
+
+/// What a handler does with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HandlerMode {
+    /// Answers with the event's own body and content type
+    Echo,
+    /// Never answers
+    Hang,
+}
+
+impl HandlerMode {
+    /// The word of the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Hang => "hang",
+        }
+    }
 }
 
 /// How the limit server sends.

@@ -1,9 +1,13 @@
-//! The clients: members that receive and a publisher that sends, cheap enough to share a machine with the server.
+//! The clients: members that receive, a publisher that sends, callers that raise user events. Cheap enough to share a
+//! machine with the server.
 //!
 //! Members are driven by a few threads, each with one event loop and one read buffer for all its members; frames are
 //! counted in the bytes as they come, and no JSON is decoded after a member has joined. Processor time, memory and
 //! what the figures mean belong elsewhere. `scenario` is the caller.
 
+mod caller;
+mod callers;
+mod calls;
 mod frame;
 mod handshake;
 mod member;
@@ -12,12 +16,16 @@ mod phase;
 mod publisher;
 mod reader;
 mod tally;
+mod wording;
 
-pub(crate) use handshake::{ACCEPTED_KEY, Wish, group_name, group_of, payload_text};
+pub(crate) use callers::{CallPlan, Callers, Load};
+pub(crate) use calls::Calls;
+pub(crate) use handshake::{ACCEPTED_KEY, SUBPROTOCOL_HEADER, Wish, group_name, group_of, payload_text};
 pub(crate) use members::{Members, Plan};
 pub(crate) use phase::{Check, Phase, Progress, Schedule, Window};
 pub(crate) use publisher::{PublishPlan, Publisher, Sent};
 pub(crate) use tally::Tally;
+pub(crate) use wording::Request;
 
 /// Why the clients cannot do their work.
 #[derive(Debug, thiserror::Error)]

@@ -13,8 +13,11 @@ use crate::arguments::{Arguments, Command};
 mod access;
 mod arguments;
 mod client;
+mod handler;
+mod hubs;
 mod limit;
 mod process;
+mod proxy;
 mod report;
 mod scenario;
 mod server;
@@ -24,9 +27,17 @@ fn main() -> ExitCode {
         Command::LimitServer(arguments) => {
             limit::run(&arguments).map(|()| true).map_err(|error| error.to_string())
         }
+        Command::LimitProxy(arguments) => {
+            proxy::run(&arguments).map(|()| true).map_err(|error| error.to_string())
+        }
+        Command::Handler(arguments) => {
+            handler::run(&arguments).map(|()| true).map_err(|error| error.to_string())
+        }
         Command::Idle(arguments) => scenario::idle(&arguments).map_err(|error| error.to_string()),
         Command::Fanout(arguments) => scenario::fanout(&arguments).map_err(|error| error.to_string()),
         Command::Groups(arguments) => scenario::groups(&arguments).map_err(|error| error.to_string()),
+        Command::Echo(arguments) => scenario::echo(&arguments).map_err(|error| error.to_string()),
+        Command::Isolation(arguments) => scenario::isolation(&arguments).map_err(|error| error.to_string()),
         Command::Smoke(arguments) => scenario::smoke(&arguments).map_err(|error| error.to_string()),
     };
     match outcome {

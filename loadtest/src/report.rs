@@ -2,6 +2,7 @@
 //!
 //! Only `scenario` fills it. A figure is never shown without what it was measured beside in the same run.
 
+mod latency;
 mod table;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::arguments::LimitKind;
-use crate::client::Tally;
+use crate::client::{Calls, Tally};
+
+use self::latency::Percentiles;
 
 /// A publish that leaves later than this after it was due makes the fixed rate untrue.
 const LATEST_SEND: Duration = Duration::from_secs(1);
@@ -23,15 +26,22 @@ pub(crate) enum Subject {
     Server,
     /// The machine's limit.
     Limit(LimitKind),
+    /// The limit of echoes.
+    Proxy,
 }
 
 impl Subject {
+    /// All, in the order of the table's columns.
+    const ALL: [Self; 4] =
+        [Self::Server, Self::Limit(LimitKind::Single), Self::Limit(LimitKind::Coalescing), Self::Proxy];
+
     /// Name in tables and files.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
             Self::Limit(LimitKind::Single) => "limit-single",
             Self::Limit(LimitKind::Coalescing) => "limit-coalescing",
+            Self::Proxy => "limit-proxy",
         }
     }
 }
@@ -58,21 +68,40 @@ pub(crate) enum Figure {
     /// Cores that 100,000 idle connections would use.
     IdleCoresPer100k,
     DeliveriesPerCpuSecond,
-    /// Milliseconds from when a message was due.
+    EchoesPerCpuSecond,
+    /// Milliseconds from when a message was due, or in a closed loop from when it left.
     LatencyP50,
     LatencyP90,
     LatencyP99,
     LatencyMax,
+    /// The 99th percentile in relation to that of the round's first phase.
+    LatencyP99ToFirst,
+    /// The median in relation to that of the round's first phase.
+    LatencyP50ToFirst,
     /// Milliseconds by which the latest publish left late.
     LatestSend,
     DeliveriesPerSecond,
+    EchoesPerSecond,
+    /// Seconds of processor time that the server used.
+    ServerCpuSeconds,
     /// Cores that the server used.
     ServerCores,
+    /// Cores that the event handler used.
+    HandlerCores,
     /// Cores that this program used.
     GeneratorCores,
     Publishes,
     Deliveries,
     DeliveryRatio,
+    /// User events that clients raised.
+    Events,
+    Echoes,
+    /// User events that the server said have failed.
+    FailedEvents,
+    /// Resident bytes of the server at the end of the phase, under its load still.
+    Memory,
+    /// The same in relation to the end of the round's first phase.
+    MemoryToFirst,
 }
 
 /// All that was measured.
@@ -149,6 +178,21 @@ impl PhaseReport {
         }
     }
 
+    /// A figure that was added before.
+    pub(crate) fn figure(&self, figure: Figure) -> Option<f64> {
+        self.figures.get(&figure).copied()
+    }
+
+    /// Adds percentiles of latencies in microseconds, which are reordered; nothing of none.
+    pub(crate) fn add_latencies(&mut self, latencies: &mut [u32]) {
+        if let Some(latency) = Percentiles::of(latencies) {
+            self.add(Figure::LatencyP50, latency.p50);
+            self.add(Figure::LatencyP90, latency.p90);
+            self.add(Figure::LatencyP99, latency.p99);
+            self.add(Figure::LatencyMax, latency.max);
+        }
+    }
+
     /// Every member must have received every message, in order, and be there still.
     pub(crate) fn check_deliveries(&mut self, expected: u64, tally: &Tally) {
         if tally.deliveries != expected {
@@ -168,6 +212,46 @@ impl PhaseReport {
         self.check_connections(tally);
     }
 
+    /// Every event must have come back, in order, before its ack, and all callers must be there still.
+    pub(crate) fn check_echoes(&mut self, calls: &Calls) {
+        if calls.sent == 0 {
+            self.faults.push("no event was raised".to_owned());
+        }
+        if calls.replies != calls.sent {
+            self.faults.push(format!("{} echoes of {} events", calls.replies, calls.sent));
+        }
+        if calls.done != calls.sent {
+            self.faults.push(format!("{} of {} events came to their end", calls.done, calls.sent));
+        }
+        if calls.refused > 0 {
+            self.faults.push(format!("{} events failed", calls.refused));
+        }
+        self.check_callers(calls);
+    }
+
+    /// No event may have succeeded, since no handler answered, and all callers must be there still.
+    pub(crate) fn check_unanswered(&mut self, calls: &Calls) {
+        let succeeded = calls.done.saturating_sub(calls.refused);
+        if succeeded > 0 || calls.replies > 0 {
+            let replies = calls.replies;
+            self.faults.push(format!("{succeeded} acks and {replies} replies that no handler gave"));
+        }
+        self.check_callers(calls);
+    }
+
+    fn check_callers(&mut self, calls: &Calls) {
+        if calls.disordered > 0 {
+            self.faults.push(format!("{} replies or acks out of order", calls.disordered));
+        }
+        if calls.foreign > 0 {
+            self.faults.push(format!("{} frames to callers that are none of ours", calls.foreign));
+        }
+        if calls.lost > 0 {
+            let reason = calls.first_loss.as_deref().unwrap_or("for an unknown reason");
+            self.faults.push(format!("{} callers' connections ended, the first: {reason}", calls.lost));
+        }
+    }
+
     fn check_connections(&mut self, tally: &Tally) {
         if tally.foreign > 0 {
             self.faults.push(format!("{} frames that are none of ours", tally.foreign));
@@ -182,7 +266,7 @@ impl PhaseReport {
     pub(crate) fn check_arrival(&mut self, latest: Duration) {
         if latest > LATEST_SEND {
             let late = latest.as_secs_f64();
-            self.faults.push(format!("a publish left {late:.1} s late: the generator did not keep the rate"));
+            self.faults.push(format!("a message left {late:.1} s late: the generator did not keep the rate"));
         }
     }
 }
@@ -193,6 +277,15 @@ impl Report {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let machine = Machine { cores, kernel: kernel.trim().to_owned() };
         Self { title, machine, medians: medians(&runs), runs }
+    }
+
+    /// Who took part, in the order of the table's columns.
+    fn subjects(&self) -> Vec<Subject> {
+        let took_part = |subject: &Subject| {
+            let mut reports = self.runs.iter().flat_map(|run| &run.subjects);
+            reports.any(|report| report.subject == subject.name())
+        };
+        Subject::ALL.into_iter().filter(took_part).collect()
     }
 
     /// Whether no subject had a fault in any run.

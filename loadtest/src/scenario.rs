@@ -1,13 +1,18 @@
 //! What is measured: each scenario runs over every subject, as often as asked, and makes one report.
 //!
-//! A subject is the broker or one of the limit servers; all take part in each run, so that a ratio never compares two
+//! A subject is the broker, one of the limit servers or the limit proxy; all take part in each run, so that a ratio never compares two
 //! moments of a noisy machine. `main` is the caller.
 
+mod echo;
 mod idle;
+mod isolation;
 mod publish;
 
+use std::path::Path;
+
 use crate::arguments::{
-    Common, FanoutArguments, GroupsArguments, IdleArguments, PhaseKind, PublishArguments, SmokeArguments,
+    Common, EchoArguments, EchoPhase, FanoutArguments, GroupsArguments, HttpVersion, IdleArguments,
+    IsolationArguments, PhaseKind, Protocol, PublishArguments, SmokeArguments,
 };
 use crate::client::{Check, ClientError, Members, Plan};
 use crate::process::{ProcessError, allow_connections};
@@ -27,6 +32,8 @@ pub(crate) enum ScenarioError {
     Server(#[from] ServerError),
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error("the settings of hubs cannot be written: {0}")]
+    Hubs(std::io::Error),
     #[error("nothing to measure: give --server-command or --connection-string, or leave the limits on")]
     NoSubject,
 }
@@ -38,6 +45,8 @@ pub(crate) enum Fault {
     Client(#[from] ClientError),
     #[error(transparent)]
     Process(#[from] ProcessError),
+    #[error("a thread of this program has ended")]
+    ThreadEnded,
 }
 
 /// A running server and what it is.
@@ -59,7 +68,7 @@ impl Target<'_> {
     fn check(&self) -> Check {
         match self.subject {
             Subject::Server => Check::Numbers,
-            Subject::Limit(_) => Check::Counts,
+            Subject::Limit(_) | Subject::Proxy => Check::Counts,
         }
     }
 }
@@ -95,7 +104,28 @@ pub(crate) fn groups(arguments: &GroupsArguments) -> Result<bool, ScenarioError>
     published(&shape, common)
 }
 
+/// Echoes; true when every event came back.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn echo(arguments: &EchoArguments) -> Result<bool, ScenarioError> {
+    allow_connections(arguments.clients)?;
+    let report = echo::run(arguments)?;
+    conclude(&report, arguments.json.as_deref())
+}
+
+/// A group beside a handler that hangs or is dead; true when every message arrived.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn isolation(arguments: &IsolationArguments) -> Result<bool, ScenarioError> {
+    allow_connections(arguments.members.saturating_add(arguments.clients))?;
+    let report = isolation::run(arguments)?;
+    conclude(&report, arguments.json.as_deref())
+}
+
 /// All scenarios in small; true when every message arrived. No speed is asked for, hence no limit beside a server.
+/// Those with an event handler need a server that is started here, as they bring its settings.
 ///
 /// # Errors
 /// As [`idle()`].
@@ -109,8 +139,49 @@ pub(crate) fn smoke(arguments: &SmokeArguments) -> Result<bool, ScenarioError> {
         PublishArguments { phases: PhaseKind::BOTH.to_vec(), seconds: 1, payload: 128, window: None };
     let fanout = Shape { name: "fanout", groups: 1, members: 50, rate: 100, publish: &publish };
     let groups = Shape { name: "groups", groups: 20, members: 5, rate: 200, publish: &publish };
-    let outcomes = [idle(&idle_arguments)?, published(&fanout, &common)?, published(&groups, &common)?];
+    let mut outcomes =
+        vec![idle(&idle_arguments)?, published(&fanout, &common)?, published(&groups, &common)?];
+    if common.server_command.is_some() || !has_server {
+        for protocol in [Protocol::Json, Protocol::Raw] {
+            outcomes.push(echo(&short_echo(protocol, &common))?);
+        }
+    }
+    if let Some(server_command) = &common.server_command {
+        outcomes.push(isolation(&short_isolation(server_command))?);
+    }
     Ok(outcomes.into_iter().all(|good| good))
+}
+
+fn short_echo(protocol: Protocol, common: &Common) -> EchoArguments {
+    EchoArguments {
+        server_command: common.server_command.clone(),
+        without_limits: common.without_limits,
+        clients: 20,
+        protocol,
+        http_versions: HttpVersion::BOTH.to_vec(),
+        phases: EchoPhase::BOTH.to_vec(),
+        rate: 200,
+        payload: 64,
+        seconds: 1,
+        runs: 1,
+        json: None,
+    }
+}
+
+fn short_isolation(server_command: &str) -> IsolationArguments {
+    IsolationArguments {
+        server_command: server_command.to_owned(),
+        members: 20,
+        rate: 100,
+        clients: 100,
+        events: 200,
+        protocol: Protocol::Json,
+        http_version: HttpVersion::Http1,
+        payload: 128,
+        seconds: 1,
+        runs: 1,
+        json: None,
+    }
 }
 
 fn published(shape: &Shape<'_>, common: &Common) -> Result<bool, ScenarioError> {
@@ -161,14 +232,18 @@ fn start(subject: Subject, common: &Common, payload: u32) -> Result<Server, Scen
         (Subject::Limit(kind), ..) => Server::start_limit(kind, payload, hub)?,
         (Subject::Server, Some(command), ..) => Server::start(command, hub)?,
         (Subject::Server, None, Some(text), Some(pid)) => Server::attach(text, pid, hub)?,
-        (Subject::Server, ..) => return Err(ScenarioError::NoSubject),
+        (Subject::Server | Subject::Proxy, ..) => return Err(ScenarioError::NoSubject),
     };
     Ok(server)
 }
 
 fn finish(report: &Report, common: &Common) -> Result<bool, ScenarioError> {
+    conclude(report, common.json.as_deref())
+}
+
+fn conclude(report: &Report, json: Option<&Path>) -> Result<bool, ScenarioError> {
     println!("{report}");
-    if let Some(file) = &common.json {
+    if let Some(file) = json {
         report.write_json(file)?;
     }
     Ok(report.is_good())

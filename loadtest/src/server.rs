@@ -1,4 +1,5 @@
-//! The server that is measured: started for a run and stopped after it, or running already.
+//! The server that is measured, and the event handler that it asks: started for a run and stopped after it, or running
+//! already.
 //!
 //! Knows nothing of what is measured. `scenario` calls it.
 
@@ -11,11 +12,13 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::access::{Access, AccessError};
-use crate::arguments::LimitKind;
+use crate::arguments::{HandlerMode, HttpVersion, LimitKind};
 use crate::process::Process;
 
 /// What the line with the connection string starts with.
 const CONNECTION_STRING: &str = "Connection string:";
+/// What the line with a handler's URL starts with.
+pub(crate) const HANDLER_URL: &str = "Handler:";
 /// How long a server may take to print it.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a server may take to end when it is asked to.
@@ -31,6 +34,17 @@ pub(crate) struct Server {
     _started: Option<Started>,
 }
 
+/// A running event handler. It ends when this is dropped, and its port is closed then.
+pub(crate) struct Handler {
+    /// Where it is, without a path.
+    pub(crate) url: String,
+    pub(crate) version: HttpVersion,
+    /// What is measured.
+    pub(crate) process: Process,
+    /// Only kept to end it.
+    _started: Started,
+}
+
 struct Started {
     child: Child,
     output: Option<JoinHandle<()>>,
@@ -41,11 +55,11 @@ struct Started {
 pub(crate) enum ServerError {
     #[error("cannot start `{command}`: {error}")]
     Start { command: String, error: std::io::Error },
-    #[error("`{0}` printed no line \"{CONNECTION_STRING} ...\" on its standard output within 20 seconds")]
-    Silent(String),
+    #[error("`{command}` printed no line \"{line} ...\" on its standard output within 20 seconds")]
+    Silent { command: String, line: &'static str },
     #[error(transparent)]
     Access(#[from] AccessError),
-    #[error("cannot find this program's own file, which is started as the limit server: {0}")]
+    #[error("cannot find this program's own file, which is started as limit and as handler: {0}")]
     OwnFile(std::io::Error),
 }
 
@@ -58,7 +72,7 @@ impl Server {
         // With `exec` the shell becomes the server, so that the process that is measured is the server.
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("exec {command}"));
-        spawn(&mut shell, command, hub)
+        spawn(&mut shell, command)?.into_server(hub)
     }
 
     /// Starts this program's limit server.
@@ -66,10 +80,19 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub(crate) fn start_limit(kind: LimitKind, payload: u32, hub: &str) -> Result<Self, ServerError> {
-        let own_file = std::env::current_exe().map_err(ServerError::OwnFile)?;
-        let mut command = Command::new(own_file);
+        let mut command = own_program()?;
         command.args(["limit-server", "--kind", kind.name(), "--payload", &payload.to_string()]);
-        spawn(&mut command, "loadtest limit-server", hub)
+        spawn(&mut command, "loadtest limit-server")?.into_server(hub)
+    }
+
+    /// Starts this program's limit proxy before this handler.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start_proxy(handler: &Handler, hub: &str) -> Result<Self, ServerError> {
+        let mut command = own_program()?;
+        command.args(["limit-proxy", "--handler", &handler.url, "--http-version", handler.version.name()]);
+        spawn(&mut command, "loadtest limit-proxy")?.into_server(hub)
     }
 
     /// Takes a server that runs already; it goes on running.
@@ -82,23 +105,61 @@ impl Server {
     }
 }
 
-fn spawn(command: &mut Command, shown: &str, hub: &str) -> Result<Server, ServerError> {
+impl Handler {
+    /// Starts this program's event handler.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start(version: HttpVersion, mode: HandlerMode) -> Result<Self, ServerError> {
+        let mut command = own_program()?;
+        command.args(["handler", "--http-version", version.name(), "--mode", mode.name()]);
+        let Spawned { text, process, started } = spawn_until(&mut command, "loadtest handler", HANDLER_URL)?;
+        Ok(Self { url: text, version, process, _started: started })
+    }
+}
+
+/// A program that has said where it is.
+struct Spawned {
+    /// What it said.
+    text: String,
+    process: Process,
+    started: Started,
+}
+
+impl Spawned {
+    fn into_server(self, hub: &str) -> Result<Server, ServerError> {
+        let access = Access::new(&self.text, hub)?;
+        Ok(Server { access, process: self.process, _started: Some(self.started) })
+    }
+}
+
+fn own_program() -> Result<Command, ServerError> {
+    Ok(Command::new(std::env::current_exe().map_err(ServerError::OwnFile)?))
+}
+
+fn spawn(command: &mut Command, shown: &str) -> Result<Spawned, ServerError> {
+    spawn_until(command, shown, CONNECTION_STRING)
+}
+
+/// Starts a program and waits for the line that starts with `line`.
+fn spawn_until(command: &mut Command, shown: &str, line: &'static str) -> Result<Spawned, ServerError> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| ServerError::Start { command: shown.to_owned(), error })?;
     let process = Process::new(child.id());
-    let (found, connection_string) = mpsc::channel();
-    let output = child.stdout.take().map(|output| std::thread::spawn(move || read_output(output, &found)));
+    let (found, text) = mpsc::channel();
+    let output = child.stdout.take();
+    let output = output.map(|output| std::thread::spawn(move || read_output(output, line, &found)));
     // From here on an early return stops the child.
     let started = Started { child, output };
-    let text =
-        connection_string.recv_timeout(START_DEADLINE).map_err(|_| ServerError::Silent(shown.to_owned()))?;
-    Ok(Server { access: Access::new(&text, hub)?, process, _started: Some(started) })
+    let silent = || ServerError::Silent { command: shown.to_owned(), line };
+    let text = text.recv_timeout(START_DEADLINE).map_err(|_| silent())?;
+    Ok(Spawned { text, process, started })
 }
 
 /// Reads to the end, because a server whose output nobody reads would come to a halt.
-fn read_output(output: ChildStdout, found: &mpsc::Sender<String>) {
+fn read_output(output: ChildStdout, wanted: &str, found: &mpsc::Sender<String>) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
-        if let Some((_, text)) = line.split_once(CONNECTION_STRING) {
+        if let Some((_, text)) = line.split_once(wanted) {
             // Nobody waits for a second one.
             let _ = found.send(text.trim().to_owned());
         }

@@ -1,7 +1,8 @@
 //! The program as it is run: against its own limit servers, which are the cheapest server that speaks its language.
 #![allow(clippy::unwrap_used, reason = "helpers of tests take the short way too")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
 fn loadtest(arguments: &[&str]) -> Output {
@@ -17,8 +18,9 @@ fn the_short_form_passes_and_names_the_three_numbers() {
     let output = loadtest(&["smoke", "--limits", "coalescing"]);
     let (table, log) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{table}{log}");
-    for wanted in ["publishes", "deliveries", "delivery ratio", "RSS bytes per connection", "latency p99 ms"]
-    {
+    let numbers =
+        ["publishes", "deliveries", "delivery ratio", "RSS bytes per connection", "latency p99 ms", "echoes"];
+    for wanted in numbers {
         assert!(table.contains(wanted), "{wanted}: {table}");
     }
     assert!(!table.contains("WRONG"), "{table}");
@@ -41,25 +43,25 @@ fn the_report_is_written_as_json() {
     assert_eq!(report["medians"][1]["phase"], "saturation");
 }
 
-/// A limit server that ends with the test.
-struct LimitServer {
+/// One of the program's own servers, which ends with the test.
+struct Started {
     child: Child,
-    connection_string: String,
+    /// What it says of itself, behind the first colon.
+    text: String,
 }
 
-impl LimitServer {
-    fn start() -> Self {
+impl Started {
+    fn new(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-        command.args(["limit-server", "--kind", "coalescing"]).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let connection_string = line.split_once(':').unwrap().1.trim().to_owned();
-        Self { child, connection_string }
+        let text = line.split_once(':').unwrap().1.trim().to_owned();
+        Self { child, text }
     }
 }
 
-impl Drop for LimitServer {
+impl Drop for Started {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -69,15 +71,47 @@ impl Drop for LimitServer {
 #[test]
 fn messages_with_the_wrong_number_fail_the_run() {
     // The limit server sends the same number again and again, which a broker must not.
-    let server = LimitServer::start();
+    let server = Started::new(&["limit-server", "--kind", "coalescing"]);
     let pid = server.child.id().to_string();
-    let target = ["--connection-string", &server.connection_string, "--server-pid", &pid, "--without-limits"];
+    let target = ["--connection-string", &server.text, "--server-pid", &pid, "--without-limits"];
     let shape =
         ["fanout", "--members", "5", "--rate", "20", "--seconds", "1", "--runs", "1", "--phases", "paced"];
     let output = loadtest(&[&shape[..], &target].concat());
     let table = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{table}");
     assert!(table.contains("WRONG: server, paced: 95 deliveries did not follow the one before"), "{table}");
+}
+
+/// Sends a request on a connection of its own and reads until the handler ends that.
+fn ask(handler: &Started, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(handler.text.trim_start_matches("http://")).unwrap();
+    let length = body.len();
+    let request = format!("{head}\r\nHost: h\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.to_ascii_lowercase()
+}
+
+#[test]
+fn the_handler_is_valid_and_echoes_text_with_its_type() {
+    let handler = Started::new(&["handler"]);
+    let valid = ask(&handler, "OPTIONS /a/validate HTTP/1.1\r\nWebHook-Request-Origin: b", "");
+    assert!(valid.starts_with("http/1.1 200") && valid.contains("webhook-allowed-origin: *"), "{valid}");
+    let echo = ask(&handler, "POST /a/b HTTP/1.1\r\nContent-Type: text/x-test", "words");
+    assert!(echo.contains("content-type: text/x-test") && echo.ends_with("\r\n\r\nwords"), "{echo}");
+}
+
+#[test]
+fn echoes_are_measured_beside_nothing_when_there_is_no_server() {
+    let shape = ["echo", "--clients", "3", "--seconds", "1", "--runs", "1", "--http-versions", "http2"];
+    let output = loadtest(&[&shape[..], &["--phases", "open", "--rate", "100"]].concat());
+    let table = text(&output.stdout);
+    assert!(output.status.success(), "{table}{}", text(&output.stderr));
+    let line = table.lines().find(|line| line.starts_with("echoes ") && line.ends_with(" 100"));
+    assert!(line.is_some() && table.contains("HTTP/2, open loop"), "{table}");
+    let nobody = loadtest(&["echo", "--without-limits"]);
+    assert!(text(&nobody.stderr).contains("nothing to measure"));
 }
 
 #[test]

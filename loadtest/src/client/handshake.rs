@@ -13,12 +13,17 @@ use crate::access::Access;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// The answer to it.
 pub(crate) const ACCEPTED_KEY: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// Where a client names its subprotocol, and the server agrees.
+pub(crate) const SUBPROTOCOL_HEADER: &str = "Sec-WebSocket-Protocol";
 /// Digits of a group's number and of a message's number. Fixed, so that all frames of a phase have one length.
 const GROUP_DIGITS: usize = 6;
 /// Stands before the number of a message in its text.
 pub(crate) const MARK: &[u8] = b"number:";
 /// Digits of that number.
 pub(crate) const NUMBER_DIGITS: usize = 8;
+
+/// What members and publishers speak.
+pub(super) const JSON: Option<Subprotocol> = Some(Subprotocol::Json);
 
 const JOIN: &str = r#"{"type":"joinGroup","group":"g"#;
 const SEND: &str = r#"{"type":"sendToGroup","group":"g"#;
@@ -31,12 +36,15 @@ pub(crate) fn group_name(group: u32) -> Result<GroupName, InvalidName> {
     GroupName::new(&format!("g{group:0GROUP_DIGITS$}"))
 }
 
-/// The request that opens a WebSocket.
-pub(crate) fn upgrade_request(access: &Access, token: &str) -> Vec<u8> {
-    let (path, host, subprotocol) = (access.path(), access.host(), Subprotocol::Json.name());
+/// The request that opens a WebSocket; without a subprotocol it is that of a simple client.
+pub(crate) fn upgrade_request(access: &Access, token: &str, subprotocol: Option<Subprotocol>) -> Vec<u8> {
+    let (path, host) = (access.path(), access.host());
+    let offer = subprotocol.map_or_else(String::new, |subprotocol| {
+        format!("{}: {}\r\n", SUBPROTOCOL_HEADER, subprotocol.name())
+    });
     format!(
         "GET {path}?access_token={token} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     )
     .into_bytes()
 }
@@ -45,7 +53,10 @@ pub(crate) fn upgrade_request(access: &Access, token: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// [`ClientError::Refused`] when the status is not 101, or key or subprotocol are not what they must be.
-pub(crate) fn check_upgrade(bytes: &[u8]) -> Result<Option<usize>, ClientError> {
+pub(crate) fn check_upgrade(
+    bytes: &[u8],
+    subprotocol: Option<Subprotocol>,
+) -> Result<Option<usize>, ClientError> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -62,7 +73,7 @@ pub(crate) fn check_upgrade(bytes: &[u8]) -> Result<Option<usize>, ClientError> 
     if !has("Sec-WebSocket-Accept", ACCEPTED_KEY) {
         return Err(ClientError::Refused("the answer to the WebSocket key is wrong".to_owned()));
     }
-    if !has("Sec-WebSocket-Protocol", Subprotocol::Json.name()) {
+    if !subprotocol.is_none_or(|subprotocol| has(SUBPROTOCOL_HEADER, subprotocol.name())) {
         return Err(ClientError::Refused("the subprotocol was not agreed".to_owned()));
     }
     Ok(Some(end + 4))
@@ -140,6 +151,14 @@ pub(crate) fn check_joined(content: &[u8]) -> Result<(), ClientError> {
     }
 }
 
+/// The number of an ack and whether it is one of success; `None` when this is no ack.
+pub(super) fn read_ack(content: &[u8]) -> Option<(u64, bool)> {
+    match serde_json::from_slice(content) {
+        Ok(Answer::Ack { ack_id, success }) => Some((ack_id, success)),
+        _ => None,
+    }
+}
+
 fn unexpected(expected: &'static str, content: &[u8]) -> ClientError {
     let got = String::from_utf8_lossy(&content[..content.len().min(200)]).into_owned();
     ClientError::Unexpected { expected, got }
@@ -176,7 +195,7 @@ mod tests {
     #[test]
     fn only_a_complete_agreement_opens_a_websocket() {
         let check = |head: &str, expected: Result<Option<usize>, &str>| match (
-            check_upgrade(head.as_bytes()),
+            check_upgrade(head.as_bytes(), Some(Subprotocol::Json)),
             expected,
         ) {
             (Ok(got), Ok(wanted)) => assert_eq!(got, wanted, "{head}"),
@@ -193,6 +212,10 @@ mod tests {
         check("HTTP/1.1 401 Unauthorized\r\n\r\n", Err("401"));
         check(&good.replace("s3p", "t3p"), Err("key"));
         check(&good.replace("json.", "mqtt."), Err("subprotocol"));
+        let simple =
+            format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {ACCEPTED_KEY}\r\n\r\n");
+        check(&simple, Err("subprotocol"));
+        assert_eq!(check_upgrade(simple.as_bytes(), None).unwrap(), Some(simple.len()));
     }
 
     #[test]

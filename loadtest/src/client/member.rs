@@ -65,17 +65,7 @@ impl Member {
         source: Option<IpAddr>,
         group: u32,
     ) -> Result<Self, ClientError> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        if let Some(source) = source {
-            socket.bind(&SocketAddr::new(source, 0).into())?;
-        }
-        match socket.connect(&address.into()) {
-            Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error.into()),
-            _ => {}
-        }
-        let stream = TcpStream::from_std(socket.into());
+        let stream = open_socket(address, source)?;
         Ok(Self { stream, stage: Stage::Connecting, group, expected: 0, tail: Vec::new() })
     }
 
@@ -145,7 +135,7 @@ impl Member {
         let bytes = &shared.buffer[..available];
         let mut used = 0;
         if self.stage == Stage::Upgrading {
-            let Some(len) = handshake::check_upgrade(bytes)? else {
+            let Some(len) = handshake::check_upgrade(bytes, handshake::JSON)? else {
                 return Ok(0);
             };
             self.stage = Stage::Greeting;
@@ -192,6 +182,24 @@ impl Member {
         }
         Ok(true)
     }
+}
+
+/// A socket that connects in the background, from this address if one is given.
+///
+/// # Errors
+/// [`ClientError::Socket`] when there is no socket or the source address cannot be had.
+pub(super) fn open_socket(address: SocketAddr, source: Option<IpAddr>) -> Result<TcpStream, ClientError> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error.into()),
+        _ => {}
+    }
+    Ok(TcpStream::from_std(socket.into()))
 }
 
 /// `EINPROGRESS` of Linux, for which the standard library has no name.

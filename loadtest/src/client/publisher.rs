@@ -12,7 +12,7 @@ use codec::websocket::Opcode;
 
 use super::ClientError;
 use super::frame::{Header, MASK, masked};
-use super::handshake::{self, MARK, NUMBER_DIGITS};
+use super::handshake::{self, JSON, MARK, NUMBER_DIGITS};
 use super::member::closed;
 use super::phase::{Schedule, Window};
 use crate::access::Access;
@@ -90,7 +90,7 @@ impl Publisher {
         };
         // A number of its own, far from those of the members.
         let token = access.token(u32::MAX, None)?;
-        publisher.stream.write_all(&handshake::upgrade_request(access, &token))?;
+        publisher.stream.write_all(&handshake::upgrade_request(access, &token, JSON))?;
         publisher.await_greeting()?;
         publisher.stream.set_nonblocking(true)?;
         Ok(publisher)
@@ -99,7 +99,7 @@ impl Publisher {
     fn await_greeting(&mut self) -> Result<(), ClientError> {
         let head = loop {
             self.read_some()?;
-            if let Some(len) = handshake::check_upgrade(&self.incoming)? {
+            if let Some(len) = handshake::check_upgrade(&self.incoming, JSON)? {
                 break len;
             }
         };

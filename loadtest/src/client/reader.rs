@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use mio::{Events, Interest, Poll, Token};
 
 use super::ClientError;
-use super::handshake::upgrade_request;
+use super::handshake::{JSON, upgrade_request};
 use super::member::{Member, Shared, Stage};
 use super::members::Plan;
 use super::phase::Phase;
@@ -176,7 +176,7 @@ impl Reader {
             let number = index as u32 * plan.threads + self.parts.thread;
             let user = plan.users.then(|| format!("user{number}"));
             let token = plan.access.token(number, user)?;
-            return member.upgrade(&upgrade_request(&plan.access, &token));
+            return member.upgrade(&upgrade_request(&plan.access, &token, JSON));
         }
         let mut shared = Shared {
             phase: &self.phase,

@@ -86,7 +86,7 @@ impl Layout {
 
 /// Reads eight decimal digits at once.
 #[inline]
-fn parse_digits(digits: [u8; NUMBER_DIGITS]) -> Option<u32> {
+pub(super) fn parse_digits(digits: [u8; NUMBER_DIGITS]) -> Option<u32> {
     let bytes = u64::from_le_bytes(digits);
     let are_digits = bytes & 0xF0F0_F0F0_F0F0_F0F0 == 0x3030_3030_3030_3030
         && bytes.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0 == 0x3030_3030_3030_3030;

@@ -3,11 +3,9 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{Figure, FigureMedians, PhaseMedians, Report, Subject};
-use crate::arguments::LimitKind;
 
-/// Columns of figures, then those of ratios.
-const SUBJECTS: [Subject; 3] =
-    [Subject::Server, Subject::Limit(LimitKind::Single), Subject::Limit(LimitKind::Coalescing)];
+/// Room for a ratio and its heading.
+const RATIO_WIDTH: usize = 19;
 
 impl Figure {
     /// What the table calls it, with its unit.
@@ -23,25 +21,48 @@ impl Figure {
             Self::MemoryKept => "RSS after / before",
             Self::IdleCoresPer100k => "idle cores per 100,000",
             Self::DeliveriesPerCpuSecond => "deliveries per server CPU s",
+            Self::EchoesPerCpuSecond => "echoes per server CPU s",
             Self::LatencyP50 => "latency p50 ms",
             Self::LatencyP90 => "latency p90 ms",
             Self::LatencyP99 => "latency p99 ms",
             Self::LatencyMax => "latency max ms",
+            Self::LatencyP99ToFirst => "p99 / p99 of first phase",
+            Self::LatencyP50ToFirst => "p50 / p50 of first phase",
             Self::LatestSend => "latest send ms late",
             Self::DeliveriesPerSecond => "deliveries per second",
+            Self::EchoesPerSecond => "echoes per second",
+            Self::ServerCpuSeconds => "server CPU seconds",
             Self::ServerCores => "cores used by the server",
+            Self::HandlerCores => "cores used by the handler",
             Self::GeneratorCores => "cores used by the generator",
             Self::Publishes => "publishes",
             Self::Deliveries => "deliveries",
             Self::DeliveryRatio => "delivery ratio",
+            Self::Events => "events",
+            Self::Echoes => "echoes",
+            Self::FailedEvents => "events that failed",
+            Self::Memory => "RSS bytes, end of phase",
+            Self::MemoryToFirst => "RSS / RSS of first phase",
         }
     }
 
     const fn decimals(self) -> usize {
         match self {
             Self::DeliveryRatio => 6,
-            Self::MemoryKept | Self::IdleCoresPer100k | Self::ServerCores | Self::GeneratorCores => 3,
-            Self::LatencyP50 | Self::LatencyP90 | Self::LatencyP99 | Self::LatencyMax | Self::LatestSend => 2,
+            Self::MemoryKept
+            | Self::IdleCoresPer100k
+            | Self::ServerCores
+            | Self::HandlerCores
+            | Self::GeneratorCores
+            | Self::LatencyP99ToFirst
+            | Self::LatencyP50ToFirst
+            | Self::MemoryToFirst => 3,
+            Self::LatencyP50
+            | Self::LatencyP90
+            | Self::LatencyP99
+            | Self::LatencyMax
+            | Self::LatestSend
+            | Self::ServerCpuSeconds => 2,
             Self::MicrosPerConnect => 1,
             _ => 0,
         }
@@ -53,6 +74,8 @@ impl Figure {
             self,
             Self::MicrosPerConnect
                 | Self::DeliveriesPerCpuSecond
+                | Self::EchoesPerCpuSecond
+                | Self::EchoesPerSecond
                 | Self::LatencyP50
                 | Self::LatencyP90
                 | Self::LatencyP99
@@ -65,8 +88,10 @@ impl Display for Report {
         writeln!(f, "{}", self.title)?;
         let (cores, kernel) = (self.machine.cores, &self.machine.kernel);
         writeln!(f, "medians of {} run(s); {cores} cores, Linux {kernel}", self.runs.len())?;
+        let subjects = self.subjects();
         for phase in &self.medians {
-            write!(f, "\n{phase}")?;
+            writeln!(f)?;
+            phase.write(&subjects, f)?;
         }
         for fault in self.faults() {
             writeln!(f, "\nWRONG: {fault}")?;
@@ -75,32 +100,43 @@ impl Display for Report {
     }
 }
 
-impl Display for PhaseMedians {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl PhaseMedians {
+    /// A column for each subject, then one of ratios for each limit.
+    fn write(&self, subjects: &[Subject], f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{:<28}", self.phase)?;
-        for subject in SUBJECTS {
+        for subject in subjects {
             write!(f, " {:>16}", subject.name())?;
         }
-        writeln!(f, " {:>10} {:>13}", "of single", "of coalescing")?;
-        self.figures.iter().try_for_each(|figure| writeln!(f, "{figure}"))
+        for limit in limits(subjects) {
+            let heading = format!("of {}", limit.name());
+            write!(f, " {heading:>RATIO_WIDTH$}")?;
+        }
+        writeln!(f)?;
+        self.figures.iter().try_for_each(|figure| figure.write(subjects, f))
     }
 }
 
-impl Display for FigureMedians {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl FigureMedians {
+    fn write(&self, subjects: &[Subject], f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{:<28}", self.figure.label())?;
-        for subject in SUBJECTS {
+        for subject in subjects {
             let value = self.by_subject.get(subject.name());
             let text = value.map_or_else(|| "-".to_owned(), |value| number(*value, self.figure.decimals()));
             write!(f, " {text:>16}")?;
         }
-        for (subject, width) in SUBJECTS[1..].iter().zip([10, 13]) {
-            let ratio = self.ratio_to.get(subject.name()).filter(|_| self.figure.is_compared());
+        for limit in limits(subjects) {
+            let ratio = self.ratio_to.get(limit.name()).filter(|_| self.figure.is_compared());
             let text = ratio.map_or_else(String::new, |ratio| format!("{:.1} %", ratio * 100.0));
-            write!(f, " {text:>width$}")?;
+            write!(f, " {text:>RATIO_WIDTH$}")?;
         }
-        Ok(())
+        writeln!(f)
     }
+}
+
+/// Those that the server is compared with, if it took part.
+fn limits(subjects: &[Subject]) -> impl Iterator<Item = &Subject> {
+    let has_server = subjects.contains(&Subject::Server);
+    subjects.iter().filter(move |subject| has_server && **subject != Subject::Server)
 }
 
 /// With commas between thousands.

@@ -72,3 +72,54 @@ fn silence_and_lateness_are_checked() {
     phase.check_arrival(Duration::from_millis(1_001));
     assert_eq!(phase.faults.len(), 2);
 }
+
+fn faults_of(judge: impl Fn(&mut PhaseReport)) -> Vec<String> {
+    let mut phase = PhaseReport::new("HTTP/1.1, closed loop");
+    judge(&mut phase);
+    phase.faults
+}
+
+fn check_echoes(calls: &Calls, expected: &[&str]) {
+    let faults = faults_of(|phase| phase.check_echoes(calls));
+    assert_eq!(faults.len(), expected.len(), "{faults:?}");
+    for (fault, wanted) in faults.iter().zip(expected) {
+        assert!(fault.contains(wanted), "{fault}");
+    }
+}
+
+#[test]
+fn anything_but_every_echo_in_order_is_a_fault() {
+    let good = || Calls { sent: 10, replies: 10, done: 10, ..Calls::default() };
+    check_echoes(&good(), &[]);
+    check_echoes(&Calls::default(), &["no event was raised"]);
+    check_echoes(&Calls { replies: 9, ..good() }, &["9 echoes of 10 events"]);
+    check_echoes(&Calls { replies: 11, ..good() }, &["11 echoes of 10 events"]);
+    check_echoes(&Calls { done: 9, ..good() }, &["9 of 10 events came to their end"]);
+    check_echoes(&Calls { refused: 1, ..good() }, &["1 events failed"]);
+    check_echoes(&Calls { disordered: 1, ..good() }, &["out of order"]);
+    check_echoes(&Calls { foreign: 1, ..good() }, &["none of ours"]);
+    let lost = Calls { lost: 1, first_loss: Some("reset".to_owned()), ..good() };
+    check_echoes(&lost, &["1 callers' connections ended, the first: reset"]);
+}
+
+#[test]
+fn events_without_a_handler_may_fail_but_not_succeed() {
+    let check = |calls: &Calls, expected: usize| {
+        assert_eq!(faults_of(|phase| phase.check_unanswered(calls)).len(), expected);
+    };
+    check(&Calls { sent: 10, done: 4, refused: 4, ..Calls::default() }, 0);
+    check(&Calls { sent: 10, done: 5, refused: 4, ..Calls::default() }, 1);
+    check(&Calls { sent: 10, replies: 1, ..Calls::default() }, 1);
+    check(&Calls { lost: 1, ..Calls::default() }, 1);
+}
+
+#[test]
+fn the_table_has_a_column_for_each_who_took_part() {
+    let report =
+        |subjects: &[(&'static str, f64)]| Report::new("title".to_owned(), vec![run(subjects)]).to_string();
+    let both = report(&[("limit-proxy", 200.0), ("server", 50.0)]);
+    assert!(both.contains("of limit-proxy") && both.contains("25.0 %"), "{both}");
+    assert!(!both.contains("limit-single"), "{both}");
+    let limit = report(&[("limit-proxy", 200.0)]);
+    assert!(!limit.contains("of limit-proxy"), "{limit}");
+}

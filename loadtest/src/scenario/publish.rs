@@ -4,10 +4,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::{Fault, Target};
+use crate::access::Access;
 use crate::arguments::{PhaseKind, PublishArguments};
-use crate::client::{Members, Phase, Progress, PublishPlan, Publisher, Schedule, Sent, Tally, Window};
+use crate::client::{Check, Members, Phase, Progress, PublishPlan, Publisher, Schedule, Sent, Tally, Window};
 use crate::process::Process;
 use crate::report::{Figure, PhaseReport};
+use crate::server::Server;
 
 /// Between the moment when members know of a phase and the first message.
 const LEAD: Duration = Duration::from_millis(20);
@@ -41,7 +43,7 @@ struct Prepared {
 }
 
 /// What came of it.
-struct Outcome {
+pub(super) struct Outcome {
     sent: Sent,
     tally: Tally,
     elapsed: Duration,
@@ -75,9 +77,8 @@ impl Shape<'_> {
     }
 
     /// Connects the publisher and plans the phase; a phase at a fixed rate starts within moments.
-    fn prepare(&self, kind: PhaseKind, target: &Target<'_>) -> Result<Prepared, Fault> {
-        let publisher = Publisher::connect(&target.server.access, self.groups, self.publish.payload)?;
-        let check = target.check();
+    fn prepare(&self, kind: PhaseKind, access: &Access, check: Check) -> Result<Prepared, Fault> {
+        let publisher = Publisher::connect(access, self.groups, self.publish.payload)?;
         let duration = Duration::from_secs(u64::from(self.publish.seconds));
         Ok(match kind {
             PhaseKind::Paced => {
@@ -105,21 +106,27 @@ pub(super) fn run(target: &Target<'_>, shape: &Shape<'_>) -> Result<Vec<PhaseRep
     let members = target.connect(shape.connections(), shape.groups)?;
     let mut reports = Vec::new();
     for &kind in &shape.publish.phases {
-        let prepared = shape.prepare(kind, target)?;
+        let prepared = shape.prepare(kind, &target.server.access, target.check())?;
         let name = prepared.name;
-        let outcome = publish(target, &members, prepared, shape.members)?;
+        let outcome = publish(target.server, &members, prepared, shape.members)?;
         reports.push(report(name, shape, outcome));
     }
     Ok(reports)
 }
 
+/// Publishes at the shape's fixed rate to members of a server, who check every number.
+pub(super) fn paced(server: &Server, members: &Members, shape: &Shape<'_>) -> Result<Outcome, Fault> {
+    let prepared = shape.prepare(PhaseKind::Paced, &server.access, Check::Numbers)?;
+    publish(server, members, prepared, shape.members)
+}
+
 fn publish(
-    target: &Target<'_>,
+    server: &Server,
     members: &Members,
     prepared: Prepared,
     members_per_group: u32,
 ) -> Result<Outcome, Fault> {
-    let (server, own) = (target.server.process, Process::current());
+    let (server, own) = (server.process, Process::current());
     members.begin(prepared.phase)?;
     let (started, cpu_before, own_before) = (Instant::now(), server.cpu_time()?, own.cpu_time()?);
     let sent = prepared.publisher.publish(&prepared.plan)?;
@@ -130,17 +137,15 @@ fn publish(
     Ok(Outcome { sent, tally: members.tally()?, elapsed, cpu, own_cpu })
 }
 
-fn report(name: &'static str, shape: &Shape<'_>, outcome: Outcome) -> PhaseReport {
+/// The figures of a phase, and whether all messages arrived.
+pub(super) fn report(name: &'static str, shape: &Shape<'_>, outcome: Outcome) -> PhaseReport {
     let Outcome { sent, mut tally, elapsed, cpu, own_cpu } = outcome;
     let expected = sent.publishes * u64::from(shape.members);
     let deliveries = tally.deliveries as f64;
     let mut report = PhaseReport::new(name);
     report.add(Figure::DeliveriesPerCpuSecond, deliveries / cpu.as_secs_f64());
-    if let Some(latency) = Percentiles::of(&mut tally.latencies) {
-        report.add(Figure::LatencyP50, latency.p50);
-        report.add(Figure::LatencyP90, latency.p90);
-        report.add(Figure::LatencyP99, latency.p99);
-        report.add(Figure::LatencyMax, latency.max);
+    if !tally.latencies.is_empty() {
+        report.add_latencies(&mut tally.latencies);
         report.add(Figure::LatestSend, sent.latest.as_secs_f64() * 1e3);
     }
     report.add(Figure::DeliveriesPerSecond, deliveries / elapsed.as_secs_f64());
@@ -152,42 +157,4 @@ fn report(name: &'static str, shape: &Shape<'_>, outcome: Outcome) -> PhaseRepor
     report.check_deliveries(expected, &tally);
     report.check_arrival(sent.latest);
     report
-}
-
-/// Latencies in milliseconds.
-#[derive(Debug, PartialEq)]
-struct Percentiles {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    max: f64,
-}
-
-impl Percentiles {
-    /// Of latencies in microseconds, which are reordered; `None` of none.
-    fn of(latencies: &mut [u32]) -> Option<Self> {
-        latencies.sort_unstable();
-        let last = latencies.len().checked_sub(1)?;
-        // The smallest value that at least this share of all does not exceed.
-        let at = |share: f64| {
-            let rank = (share * latencies.len() as f64).ceil() as usize;
-            f64::from(latencies[rank.saturating_sub(1).min(last)]) / 1e3
-        };
-        Some(Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_latencies_that_occurred() {
-        let mut latencies: Vec<u32> = (1..=1_000).rev().map(|millis| millis * 1_000).collect();
-        let expected = Percentiles { p50: 500.0, p90: 900.0, p99: 990.0, max: 1_000.0 };
-        assert_eq!(Percentiles::of(&mut latencies), Some(expected));
-        let one = Percentiles { p50: 2.5, p90: 2.5, p99: 2.5, max: 2.5 };
-        assert_eq!(Percentiles::of(&mut [2_500]), Some(one));
-        assert_eq!(Percentiles::of(&mut []), None);
-    }
 }
