@@ -2,7 +2,7 @@
 // each of their events.
 
 import { WebPubSubClient, WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
-import { Inbox, inTime } from "./socket.js";
+import { Inbox, inTime } from "../../../support/inbox.js";
 
 const EVENTS = ["connected", "disconnected", "stopped", "server-message", "group-message", "rejoin-group-failed"];
 

@@ -1,8 +1,8 @@
 // A bare WebSocket with an inbox, to see exactly what the server sends. Knows no SDK.
 
 import WebSocket from "ws";
+import { Inbox, inTime } from "../../../support/inbox.js";
 
-const DEADLINE_MS = 10_000;
 const JSON_SUBPROTOCOL = "json.webpubsub.azure.v1";
 
 export class Socket {
@@ -62,30 +62,4 @@ function open(url, subprotocols, decode) {
       request.destroy();
     });
   });
-}
-
-/** A queue whose reader waits. */
-export class Inbox {
-  #items = [];
-  #readers = [];
-
-  put(item) {
-    const reader = this.#readers.shift();
-    reader ? reader(item) : this.#items.push(item);
-  }
-
-  take() {
-    return this.#items.length > 0
-      ? Promise.resolve(this.#items.shift())
-      : new Promise((resolve) => this.#readers.push(resolve));
-  }
-}
-
-/** The value of `promise`; rejects when it is not there within ten seconds. */
-export function inTime(promise, what) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${DEADLINE_MS} ms in vain for ${what}`)), DEADLINE_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
