@@ -60,7 +60,7 @@ for (const transport of ["http", "https"]) {
         hub: plain.name,
         connectionId: client.id,
         eventName: "connect",
-        origin: "127.0.0.1",
+        origin: new URL(plain.endpoint(transport)).hostname,
         states: {},
         clientProtocol: "default",
       });

@@ -38,7 +38,7 @@ describe("allowedEndpoints", () => {
       const member = await hub.connect(t, {}, client);
       assert.equal(member.userId, "admitted");
       assert.equal(await member.do(ANY_EVENT), true);
-      const origin = client.endpoint ? new URL(client.endpoint).hostname : "127.0.0.1";
+      const origin = new URL(client.endpoint ?? hub.endpoint(client.transport ?? "http")).hostname;
       assert.equal((await hub.journal.next("handleConnect")).context.origin, origin);
       assert.equal((await hub.journal.next("handleUserEvent")).context.origin, origin);
     });

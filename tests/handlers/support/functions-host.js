@@ -3,7 +3,6 @@
 // nothing of it is here.
 
 import { Buffer } from "node:buffer";
-import { timingSafeEqual } from "node:crypto";
 import { Journal } from "./journal.js";
 import { signature } from "./cloud-event.js";
 import { Listening } from "./listening.js";
@@ -18,7 +17,7 @@ const CONTENT_TYPES = { text: "text/plain", json: "application/json", binary: "a
  * What a function is called with.
  *
  * @typedef {object} Trigger
- * @property {{hub: string, connectionId: string, eventName: string, userId?: string, states: object}} context
+ * @property {object} context `hub`, `connectionId`, `eventName`, `userId` if there is one, `states`
  * @property {object} [request] body of a system event
  * @property {string | object | Buffer} [data] content of a user event
  * @property {"text" | "json" | "binary"} [dataType]
@@ -39,7 +38,7 @@ export class FunctionsHost extends Listening {
   /**
    * @param {object} options
    * @param {string} options.code the key without which nobody is let in
-   * @param {Record<string, string[]>} [options.accessKeys] of the configured servers, by host name; none: all are trusted
+   * @param {Record<string, string[]>} [options.accessKeys] of the configured servers, by host; none: all are trusted
    * @param {(hub: string) => WebPubSubServiceClient} [options.service] for the output bindings
    * @param {boolean} [options.asksByGet] whether validation is answered to GET alone, and OPTIONS is not known
    */
@@ -140,7 +139,8 @@ export class FunctionsHost extends Listening {
     }
     const output = [];
     const userId = headers["ce-userid"] && Buffer.from(headers["ce-userid"], "latin1").toString("utf8");
-    const context = { hub: headers["ce-hub"], connectionId: headers["ce-connectionid"], eventName: event, userId, states };
+    const { "ce-hub": hub, "ce-connectionid": connectionId } = headers;
+    const context = { hub, connectionId, eventName: event, userId, states };
     let answer;
     try {
       answer = (await run({ context, ...content, output })) ?? {};
@@ -159,7 +159,7 @@ export class FunctionsHost extends Listening {
     const parts = (headers["ce-signature"] ?? "").split(",").map((part) => part.toLowerCase());
     return keys.some((accessKey) => {
       const wanted = signature(headers["ce-connectionid"], [accessKey]);
-      return parts.some((part) => part.length === wanted.length && timingSafeEqual(Buffer.from(part), Buffer.from(wanted)));
+      return parts.includes(wanted);
     });
   }
 }
@@ -235,7 +235,9 @@ function stateHeader(states) {
 
 /** Carries out one action of an output binding. */
 function act(service, action) {
-  const { actionName, data, dataType, group, userId, connectionId, excluded, filter, reason, permission, target } = action;
+  const { actionName, dataType, group, userId, connectionId, excluded, filter, reason, permission, target } = action;
+  // Actions are JSON for the host, so bytes are in base64.
+  const data = dataType === "binary" ? Buffer.from(action.data, "base64") : action.data;
   const options = { contentType: CONTENT_TYPES[dataType], excludedConnections: excluded, filter };
   const closing = { reason, excludedConnections: excluded };
   switch (actionName) {

@@ -8,9 +8,10 @@ import { ALL_EVENTS, Stage } from "./stage.js";
 export const CODE = "a+b/c==";
 
 export class FunctionsStage extends Stage {
-  /** Adds a host; it knows the server's both keys unless `options` say otherwise. */
+  /** Adds a host; it knows both keys of the server unless `options` say otherwise. */
   host(options = {}) {
-    const accessKeys = { "127.0.0.1": [PRIMARY_KEY, SECONDARY_KEY] };
+    const keys = [PRIMARY_KEY, SECONDARY_KEY];
+    const accessKeys = { "127.0.0.1": keys, localhost: keys };
     return this.add(new FunctionsHost({ code: CODE, accessKeys, service: (hub) => this.#service(hub), ...options }));
   }
 

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { startServer } from "../../support/server.js";
 import { Hub } from "./hub.js";
 import { PRIMARY_KEY, SECONDARY_KEY } from "./keys.js";
@@ -53,6 +54,8 @@ export class Stage {
   transports;
 
   async #start() {
+    // The runner may call this before the test file has said all that it has to say.
+    await setImmediate();
     for (const application of this.#applications) {
       await application.start();
     }
