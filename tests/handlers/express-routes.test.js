@@ -71,7 +71,7 @@ describe("the path of a handler", () => {
     { name: "one of its own", path: "/hooks/plain", url: "/hooks/plain" },
     { name: "one of its own in other letters", path: "/Hooks/Letters/", url: "/hooks/LETTERS/{event}" },
     { name: "one with hub and event", path: "/hooks/both", url: "/hooks/both/{hub}/on-{event}" },
-    { name: "one with parameters in the query", path: "/hooks/query", url: "/hooks/query?code=k%20%2B1&on={event}&hub={HUB}" },
+    { name: "one with a query", path: "/hooks/query", url: "/hooks/query?code=k%20%2B1&on={event}&hub={HUB}" },
   ];
   for (const { name, path, url } of cases) {
     const hub = stage.hub(() => ({ eventHandlers: [{ urlTemplate: stage.origin + url, ...ALL_EVENTS }] }));
@@ -124,7 +124,7 @@ describe("several hubs", () => {
     await assert.rejects(unknown.connect(t), { statusCode: 404 });
   });
 
-  test("a path that the application does not have: nothing says that it wants events, the client gets 500", async (t) => {
+  test("a path that the application does not have: nobody says that events are wanted, hence 500", async (t) => {
     await assert.rejects(nowhere.connect(t), { statusCode: 500 });
   });
 

@@ -83,10 +83,11 @@ describe("the answer", () => {
     },
   });
 
+  const object = { a: [1, "ü"] };
   const json = (data) => ({ text: JSON.stringify(data) });
   const cases = {
     "a text": { data: "héllo", type: "text", message: ["text", "héllo"], frame: { text: "héllo" } },
-    "an object": { data: '{"a":[1,"ü"]}', type: "json", message: ["json", { a: [1, "ü"] }], frame: json({ a: [1, "ü"] }) },
+    "an object": { data: '{"a":[1,"ü"]}', type: "json", message: ["json", object], frame: json(object) },
     "a JSON string": { data: '"quoted"', type: "json", message: ["json", "quoted"], frame: json("quoted") },
     "a JSON number": { data: "1.5", type: "json", message: ["json", 1.5], frame: json(1.5) },
     bytes: { data: Buffer.from([0, 255]), type: "binary", message: ["binary", [0, 255]], frame: { binary: [0, 255] } },
@@ -148,7 +149,8 @@ describe("a failure", { concurrency: true }, () => {
     });
   const hub = answering();
 
-  for (const [name, data] of [["fail(400)", "400"], ["fail(401)", "401"], ["fail(500)", "500"], ["an exception", "0"]]) {
+  const faults = { "fail(400)": "400", "fail(401)": "401", "fail(500)": "500", "an exception": "0" };
+  for (const [name, data] of Object.entries(faults)) {
     const event = { type: "event", event: "try", dataType: "text", data };
     // Hubs of their own: the server leaves a handler alone for a while that fails again and again.
     const acked = answering();

@@ -16,7 +16,8 @@ for (const transport of ["http", "https"]) {
     const hub = stage.hubOf(host);
     const negotiate = `/api/${hub.name}/negotiate`;
     host.page(negotiate, async (query) => {
-      const { baseUrl, url, token } = await hub.serviceOver(transport).getClientAccessToken({ userId: query.get("user") });
+      const service = hub.serviceOver(transport);
+      const { baseUrl, url, token } = await service.getClientAccessToken({ userId: query.get("user") });
       return { baseUrl, url, accessToken: token };
     });
     host.on(hub.name, "system", "connect", ({ context }) => ({ userId: context.userId }));

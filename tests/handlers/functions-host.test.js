@@ -1,4 +1,5 @@
-// The stand-in for Azure Functions by itself: it must be as strict as the real trigger, or the other tests prove nothing.
+// The stand-in for Azure Functions by itself: it must be as strict as the real trigger, or the other tests prove
+// nothing.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -11,7 +12,9 @@ const host = new FunctionsHost({ code: "a code", accessKeys: { "rt.example.com":
 before(() => host.start());
 after(() => host.stop());
 
-host.on("Chat", "system", "connect", ({ context, request }) => ({ userId: `${context.userId} ${request.query.tag[0]}` }));
+host.on("Chat", "system", "connect", ({ context, request }) => {
+  return { userId: `${context.userId} ${request.query.tag[0]}` };
+});
 host.on("chat", "user", "message", ({ data, dataType }) => ({ data, dataType, states: { last: dataType } }));
 host.on("chat", "user", "quiet", () => {});
 host.on("chat", "user", "throw", () => {
@@ -46,7 +49,8 @@ describe("validation", () => {
 describe("events", () => {
   test("a message is answered with its type and the state", async () => {
     const answer = await post(host.url(), MESSAGE);
-    assert.deepEqual([answer.status, await answer.text(), answer.headers.get("Content-Type")], [200, "hello", "text/plain"]);
+    assert.deepEqual([answer.status, await answer.text()], [200, "hello"]);
+    assert.equal(answer.headers.get("Content-Type"), "text/plain");
     assert.deepEqual(JSON.parse(atob(answer.headers.get("ce-connectionState"))), { last: "text" });
   });
 
@@ -62,17 +66,19 @@ describe("events", () => {
     assert.equal((await post(host.url(), MESSAGE, { "ce-signature": capitals })).status, 200);
   });
 
+  const OTHER_TYPE = { "Content-Type": "text/html" };
+  const SPACED = { "ce-signature": `sha256=0, ${signature("c-1", [PRIMARY_KEY])}` };
   const cases = [
     { name: "a wrong code", code: "wrong", status: 401 },
     { name: "no hub", headers: { "ce-hub": undefined }, status: 400 },
     { name: "no origin", headers: { "WebHook-Request-Origin": undefined }, status: 400 },
     { name: "no function for the event", event: { name: "other" }, status: 404 },
     { name: "no function for a system event of that name", event: { type: "sys" }, status: 404 },
-    { name: "no function for the hub, whatever the signature", event: { hub: "other", keys: [WRONG_KEY] }, status: 404 },
-    { name: "a wrong key, whatever the content type", event: { keys: [WRONG_KEY] }, headers: { "Content-Type": "text/html" }, status: 401 },
-    { name: "a key after a space", headers: { "ce-signature": `sha256=0, ${signature("c-1", KEYS)}`.replace(/,(?=[^,]*$)/, ", ") }, status: 401 },
+    { name: "no function for the hub, before a wrong key", event: { hub: "other", keys: [WRONG_KEY] }, status: 404 },
+    { name: "a wrong key, before a wrong type", event: { keys: [WRONG_KEY] }, headers: OTHER_TYPE, status: 401 },
+    { name: "a signature after a space", headers: SPACED, status: 401 },
     { name: "another origin", event: { origin: "elsewhere.example.com" }, status: 401 },
-    { name: "a content type that is none of the three", headers: { "Content-Type": "text/html" }, status: 400 },
+    { name: "a content type that is none of the three", headers: OTHER_TYPE, status: 400 },
     { name: "a state that is no base64 of an object", headers: { "ce-connectionState": "plain" }, status: 400 },
     { name: "a function that throws", event: { name: "throw" }, status: 500 },
     { name: "a function that returns nothing", event: { name: "quiet" }, status: 200 },

@@ -25,9 +25,9 @@ describe("the URL of the webhook", () => {
     const client = await hub.connect(t);
     assert.equal(await client.do(MESSAGE), true);
     const path = `/runtime/webhooks/webpubsub?code=${encodeURIComponent(CODE)}`;
-    const ofHub = ({ headers }) => headers["ce-hub"] === hub.name;
     for (const event of ["connect", "message"]) {
-      const request = await host.journal.next("request", (call) => ofHub(call) && call.headers["ce-eventname"] === event);
+      const request = await host.journal.next("request", ({ headers }) =>
+        headers["ce-hub"] === hub.name && headers["ce-eventname"] === event);
       assert.deepEqual([request.method, request.url, request.status], ["POST", path, 200]);
     }
     const asked = await host.journal.next("request", ({ method }) => method === "OPTIONS");
@@ -101,8 +101,9 @@ describe("an event that no function is for", () => {
 
   test("only notifies: nobody minds", async (t) => {
     const client = await hub.connect(t);
-    await host.journal.next("request", ({ headers, status }) =>
-      headers["ce-type"] === "azure.webpubsub.sys.connected" && headers["ce-connectionid"] === client.id && status === 404);
+    const told = await host.journal.next("request", ({ headers }) =>
+      headers["ce-type"] === "azure.webpubsub.sys.connected" && headers["ce-connectionid"] === client.id);
+    assert.equal(told.status, 404);
     client.sendJson({ type: "ping" });
     assert.deepEqual(await client.next(), { type: "pong" });
   });
@@ -194,7 +195,7 @@ describe("a function of a user event", () => {
   const hub = stage.hubOf(host);
   host.on(hub.name, "system", "connect", () => ({ states: { events: 0, name: "zoë 你好" } }));
   host.on(hub.name, "system", "connected", ({ context }) => host.journal.put("connected", context));
-  host.on(hub.name, "system", "disconnected", ({ context, request }) => host.journal.put("disconnected", { context, request }));
+  host.on(hub.name, "system", "disconnected", (call) => host.journal.put("disconnected", call));
   host.on(hub.name, "user", "echo", ({ data, dataType }) => ({ data, dataType }));
   host.on(hub.name, "user", "message", ({ data, dataType }) => ({ data, dataType }));
   host.on(hub.name, "user", "quiet", () => {});
