@@ -139,12 +139,12 @@ describe("each part of the answer by itself", () => {
     assert.equal((await client.next()).data, "for members");
   });
 
-  test("a subprotocol that the client offers is chosen, against the client's order", async (t) => {
+  test("a subprotocol of the service that the client offers is spoken", async (t) => {
     const client = await connect(t, { subprotocol: JSON_SUBPROTOCOL }, { subprotocols: ["chat.v2", JSON_SUBPROTOCOL] });
     assert.equal(client.subprotocol, JSON_SUBPROTOCOL);
   });
 
-  test("a subprotocol of the application's own makes a simple client", async (t) => {
+  test("a subprotocol of the application's own is chosen before the service's, and makes a simple client", async (t) => {
     const offered = [JSON_SUBPROTOCOL, "chat.v2"];
     const client = await connectSimple(t, { subprotocol: "chat.v2", userId: "own" }, { subprotocols: offered });
     assert.equal(client.subprotocol, "chat.v2");

@@ -172,8 +172,9 @@ describe("a function of connect", () => {
   });
 
   test("chooses the subprotocol", async (t) => {
-    const offered = { subprotocols: ["chat.v2", JSON_SUBPROTOCOL] };
-    assert.equal((await connect(t, { subprotocol: JSON_SUBPROTOCOL }, offered)).subprotocol, JSON_SUBPROTOCOL);
+    const query = `answer=${encodeURIComponent('{"subprotocol":"chat.v2"}')}`;
+    const client = await hub.connectSimple(t, {}, { query, subprotocols: [JSON_SUBPROTOCOL, "chat.v2"] });
+    assert.equal(client.subprotocol, "chat.v2");
   });
 
   for (const status of [400, 401, 500]) {
