@@ -36,6 +36,9 @@ use crate::telemetry::trace::Tap;
 /// How often counts are handed over and silent connections are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Longest time for the last events of a node that stops, once its clients have gone.
+const EVENTS_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How a node stops.
 #[derive(Debug, Clone, Copy)]
 pub struct DrainConfig {
@@ -146,10 +149,13 @@ async fn work(number: usize, common: Common, own: Own) {
     let drained = async {
         connections.drain(common.drain.wave.get(), common.drain.grace).await;
         http.drained().await;
-        events.flushed().await;
+        // What an application does about an event is often a REST call, which nobody here takes any more.
+        if tokio::time::timeout(EVENTS_PATIENCE, events.flushed()).await.is_err() {
+            tracing::warn!(worker = number, "event handlers did not take the last events in time");
+        }
     };
     if tokio::time::timeout(common.drain.grace, drained).await.is_err() {
-        tracing::warn!(worker = number, "the grace period is over, connections that are left are dropped");
+        tracing::warn!(worker = number, "the grace period is over, what is left is dropped");
     }
     connections.tick();
     connections.abandon();

@@ -115,6 +115,19 @@ pub struct Keys {
     pub internal: AccessKey,
 }
 
+impl Keys {
+    /// Whether these are the same keys: not equal ones, but those that the others were cloned from.
+    pub fn are(&self, others: &Self) -> bool {
+        let same = |one: &AccessKey, other: &AccessKey| Arc::ptr_eq(&one.0, &other.0);
+        let secondary = match (&self.secondary, &others.secondary) {
+            (None, None) => true,
+            (Some(one), Some(other)) => same(one, other),
+            _ => false,
+        };
+        secondary && same(&self.primary, &others.primary)
+    }
+}
+
 /// The text that applications configure. `endpoint` is a URL such as `https://rt.example.com:8443`.
 pub fn connection_string(endpoint: &str, key: &AccessKey) -> String {
     format!("Endpoint={endpoint};AccessKey={};Version=1.0;", key.expose())

@@ -306,7 +306,7 @@ impl Connection {
                     };
                     let done = asked.map(|(answer, reply)| {
                         self.correspondence.borrow_mut().learn(
-                            &delivery.url,
+                            &delivery,
                             &answer,
                             Attaching::CookiesAndState,
                         );

@@ -172,7 +172,7 @@ impl Handshake {
             return Ok(guest);
         };
         let (answer, wishes) = events.ask_connect(&delivery).await?;
-        correspondence.learn(&delivery.url, &answer, Attaching::CookiesAndState);
+        correspondence.learn(&delivery, &answer, Attaching::CookiesAndState);
         asking::apply(wishes, guest, head)
     }
 

@@ -99,7 +99,7 @@ impl Connections {
         self.events.run(async move {
             let sent = events.send(&delivery).await;
             if let (Ok(answer), Some(connection)) = (sent, connection.upgrade()) {
-                connection.correspondence.borrow_mut().learn(&delivery.url, &answer, Attaching::Cookies);
+                connection.correspondence.borrow_mut().learn(&delivery, &answer, Attaching::Cookies);
             }
         });
     }

@@ -11,6 +11,7 @@ use http::HeaderValue;
 use http::header::SET_COOKIE;
 use url::Url;
 
+use super::Delivery;
 use super::cookies::Jar;
 use super::webhook::Answer;
 
@@ -67,9 +68,11 @@ impl Correspondence {
     }
 
     /// Keeps what a successful answer attaches: cookies always, the state if the event was one that blocks.
-    pub fn learn(&mut self, url: &Url, answer: &Answer, attaching: Attaching) {
+    pub fn learn(&mut self, delivery: &Delivery, answer: &Answer, attaching: Attaching) {
         let mut cookies = answer.headers.get_all(SET_COOKIE).iter().map(HeaderValue::as_bytes).peekable();
-        if cookies.peek().is_some() {
+        if let Some(url) = delivery.url()
+            && cookies.peek().is_some()
+        {
             self.attached.get_or_insert_default().jar.store(url, cookies);
         }
         if attaching == Attaching::Cookies {

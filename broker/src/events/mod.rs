@@ -5,11 +5,12 @@
 
 mod cookies;
 mod correspondence;
+mod routes;
 mod signature;
 mod watched;
 pub mod webhook;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,11 +29,14 @@ use uuid::Builder;
 pub use correspondence::{Attaching, Correspondence};
 pub use webhook::{Answer, CallError};
 
+use crate::auth::key::Keys;
 use crate::settings::Settings;
 use crate::settings::handler::EventHandler;
 use crate::telemetry::throttle::{Pass, Throttle};
 use crate::telemetry::trace::Tap;
-use webhook::{Call, WebhookClient};
+use routes::Routes;
+use signature::Signatures;
+use webhook::{Call, Route, WebhookClient};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("ce-signature");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
@@ -46,17 +50,15 @@ pub struct Events {
     one_done: Notify,
     failures: Throttle,
     tap: Tap,
+    routes: RefCell<Routes>,
+    signatures: RefCell<Signatures>,
 }
 
-/// An event with its handler, ready to be sent.
-pub struct Delivery {
-    call: Result<Call, InvalidEvent>,
-    /// Where it goes.
-    pub url: Url,
-}
+/// An event with its handler, ready to be sent; or why it cannot be.
+pub struct Delivery(Result<Call, Unanswered>);
 
 /// Why an event was of no use. The client is told none of it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Unanswered {
     /// It cannot be written as a request.
     #[error(transparent)]
@@ -79,6 +81,8 @@ impl Events {
             one_done: Notify::new(),
             failures: Throttle::default(),
             tap,
+            routes: RefCell::default(),
+            signatures: RefCell::default(),
         }
     }
 
@@ -97,14 +101,24 @@ impl Events {
     /// Finds who takes an event, and makes the request. Nothing when nobody takes it.
     pub fn address(&self, event: &Event, correspondence: &Correspondence) -> Option<Delivery> {
         let settings = self.settings.borrow().clone();
-        let kind = event.what.kind();
-        let handler = settings.hub(&event.source.hub).handler(kind)?;
-        let url = handler.url.resolve(&event.source.hub, kind.name())?;
-        let call = request_headers(event, &settings).map(|mut headers| {
-            headers.extend(correspondence.cookie(&url).map(|cookie| (COOKIE, cookie)));
-            call(event, handler, correspondence.origin(), headers)
-        });
-        Some(Delivery { call, url })
+        let handler = settings.hub(&event.source.hub).handler(event.what.kind())?;
+        Some(Delivery(self.call(event, handler, correspondence, &settings.keys)))
+    }
+
+    fn call(
+        &self,
+        event: &Event,
+        handler: &Arc<EventHandler>,
+        correspondence: &Correspondence,
+        keys: &Keys,
+    ) -> Result<Call, Unanswered> {
+        let Event { source, what, .. } = event;
+        let name = what.kind().name();
+        let route = self.routes.borrow_mut().of(&source.hub, handler, name, correspondence.origin())?;
+        let mut headers = request_headers(event)?;
+        headers.extend(self.signatures.borrow_mut().of(&source.connection_id, keys).map(|s| (SIGNATURE, s)));
+        headers.extend(correspondence.cookie(&route.url).map(|cookie| (COOKIE, cookie)));
+        Ok(Call { route, headers, body: cloud_event::body(what), attempts: Cell::new(0) })
     }
 
     /// Sends an event. Dropping the future takes it back as far as that is possible.
@@ -112,10 +126,10 @@ impl Events {
     /// # Errors
     /// [`Unanswered`], after all attempts.
     pub async fn send(&self, delivery: &Delivery) -> Result<Answer, Unanswered> {
-        let call = delivery.call.as_ref().map_err(InvalidEvent::clone)?;
+        let call = delivery.0.as_ref().map_err(Unanswered::clone)?;
         let start = Instant::now();
         let result = self.webhooks.call(call).await;
-        self.tap.record(|| watched::handler_called(delivery, call, start.elapsed(), &result));
+        self.tap.record(|| watched::handler_called(call, start.elapsed(), &result));
         result.map_err(|error| {
             self.log(call, &error);
             error.into()
@@ -124,7 +138,7 @@ impl Events {
 
     fn log(&self, call: &Call, why: &dyn std::fmt::Display) {
         if let Some(Pass { withheld }) = self.failures.pass() {
-            let Call { hub, event, handler, .. } = call;
+            let Route { hub, event, handler, .. } = &*call.route;
             tracing::warn!(%hub, event, handler = %handler.url, withheld, "event failed: {why}");
         }
     }
@@ -150,7 +164,7 @@ impl Events {
     }
 
     fn understood<T>(&self, delivery: &Delivery, read: Result<T, InvalidAnswer>) -> Result<T, InvalidAnswer> {
-        if let (Err(fault), Ok(call)) = (&read, &delivery.call) {
+        if let (Err(fault), Ok(call)) = (&read, &delivery.0) {
             self.log(call, fault);
         }
         read
@@ -190,19 +204,15 @@ impl Drop for Open {
     }
 }
 
-fn call(event: &Event, handler: &Arc<EventHandler>, origin: &Arc<str>, headers: HeaderMap) -> Call {
-    Call {
-        hub: event.source.hub.clone(),
-        handler: Arc::clone(handler),
-        event: event.what.kind().name().to_owned(),
-        origin: Arc::clone(origin),
-        headers,
-        body: cloud_event::body(&event.what),
-        attempts: Cell::new(0),
+impl Delivery {
+    /// Where it goes, if it can go anywhere.
+    pub fn url(&self) -> Option<&Url> {
+        self.0.as_ref().ok().map(|call| &call.route.url)
     }
 }
 
-fn request_headers(event: &Event, settings: &Settings) -> Result<HeaderMap, InvalidEvent> {
+/// All headers that depend on the event alone.
+fn request_headers(event: &Event) -> Result<HeaderMap, InvalidEvent> {
     let lines = cloud_event::headers(event)?;
     let mut headers = HeaderMap::with_capacity(lines.len() + 4);
     for (name, value) in lines {
@@ -210,8 +220,6 @@ fn request_headers(event: &Event, settings: &Settings) -> Result<HeaderMap, Inva
         let (name, value) = parsed.ok_or_else(|| InvalidEvent::Header { header: name.into_owned() })?;
         headers.insert(name, value);
     }
-    let signature = signature::signature(&settings.keys, &event.source.connection_id);
-    headers.extend(signature.map(|signature| (SIGNATURE, signature)));
     let id = Builder::from_random_bytes(rand::random()).into_uuid();
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID, id);

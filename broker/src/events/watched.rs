@@ -5,28 +5,22 @@ use std::time::Duration;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
 
-use super::Delivery;
 use super::webhook::{Answer, Call, CallError};
 use crate::telemetry::trace::{Client, Excerpt, Outcome, Record, SafeUrl};
 
 const CONNECTION: HeaderName = HeaderName::from_static("ce-connectionid");
 const USER: HeaderName = HeaderName::from_static("ce-userid");
 
-pub(super) fn handler_called(
-    delivery: &Delivery,
-    call: &Call,
-    took: Duration,
-    result: &Result<Answer, CallError>,
-) -> Record {
+pub(super) fn handler_called(call: &Call, took: Duration, result: &Result<Answer, CallError>) -> Record {
     let header = |name| call.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     Record::HandlerCalled {
         client: Client {
-            hub: call.hub.to_string(),
+            hub: call.route.hub.to_string(),
             connection: header(CONNECTION).unwrap_or_default().into_owned(),
             user: header(USER).map(|user| Excerpt::of(&user)),
         },
-        event: Excerpt::of(&call.event),
-        url: SafeUrl::of(delivery.url.as_str()),
+        event: Excerpt::of(&call.route.event),
+        url: SafeUrl::of(call.route.url.as_str()),
         outcome: outcome(result),
         attempts: u32::try_from(call.attempts.get()).unwrap_or(u32::MAX),
         took,

@@ -11,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use url::Url;
 
-use super::CallError;
 use super::breaker::{Breaker, Change, Ended, Pass};
 use super::config::HandlerLimits;
+use super::{CallError, Route};
 
 /// Handlers that are remembered. There are as many as settings name; those of settings that have gone leave in time.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
@@ -66,12 +66,10 @@ impl Handlers {
         Self { limits, known: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
-    /// The handler of a hub that is asked for its consent at this URL, which its template alone decides.
-    pub(super) fn get(&self, hub: &HubName, validation: &Url) -> Arc<Handler> {
-        let key = format!("{hub} {validation}");
-        let mut known = locked(&self.known);
-        let handler = known.get_or_insert(key, || Arc::new(Handler::new(hub, validation, self.limits)));
-        Arc::clone(handler)
+    /// The handler of a route.
+    pub(super) fn get(&self, route: &Route) -> Arc<Handler> {
+        let fresh = || Arc::new(Handler::new(&route.hub, &route.validation, self.limits));
+        Arc::clone(locked(&self.known).get_or_insert_ref(&route.handler_key, fresh))
     }
 }
 

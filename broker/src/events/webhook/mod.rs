@@ -11,17 +11,16 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::ids::HubName;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use tokio::time::{Instant, sleep, timeout_at};
-use url::Url;
 
-use crate::settings::handler::{EventHandler, UpstreamAuth};
+use crate::settings::handler::UpstreamAuth;
 use crate::telemetry::metrics::Metrics;
 
 pub use self::address::AddressRules;
 pub use self::config::{Credentials, HandlerLimits, ProxyConfig, Secret, TokenConfig, WebhookConfig};
 pub use self::error::{CallError, WebhookError};
+pub use self::route::Route;
 pub use self::tls::{Authorities, InvalidAuthorities};
 
 use self::breaker::Ended;
@@ -38,6 +37,7 @@ mod error;
 mod handlers;
 mod resolver;
 mod retry;
+mod route;
 mod tls;
 mod token;
 mod transport;
@@ -67,14 +67,8 @@ pub struct WebhookClient {
 /// An event for a handler.
 #[derive(Debug)]
 pub struct Call {
-    /// Whose event it is.
-    pub hub: HubName,
     /// Where it goes.
-    pub handler: Arc<EventHandler>,
-    /// Name of the event in the URL.
-    pub event: String,
-    /// Name of this service as the client addressed it: a host without a port.
-    pub origin: Arc<str>,
+    pub route: Arc<Route>,
     /// All headers but those that show who the broker is.
     pub headers: HeaderMap,
     /// The event.
@@ -92,13 +86,6 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body, as it came.
     pub body: Bytes,
-}
-
-/// Where a call goes.
-struct Target {
-    url: Url,
-    validation: Url,
-    origin: HeaderValue,
 }
 
 /// How long to go on, and where it is noted how often it was tried.
@@ -151,50 +138,49 @@ impl WebhookClient {
     /// [`CallError`] says what the last attempt ended with, or why there was none. Nothing has been logged above the
     /// level of debugging then, but for failed validations and handlers that are left alone.
     pub async fn call(&self, call: &Call) -> Result<Answer, CallError> {
-        let mut counted = self.hooks.metrics.handler_calls(call.hub.as_str()).begin();
+        let Route { hub, event, .. } = &*call.route;
+        let mut counted = self.hooks.metrics.handler_calls(hub.as_str()).begin();
         let deadline = Instant::now() + self.hooks.config.timeout;
         let answer = timeout_at(deadline, self.deliver(call, deadline)).await;
         let answer = answer.unwrap_or(Err(CallError::TimedOut));
         if let Err(error) = &answer {
-            tracing::debug!(hub = call.hub.as_str(), event = call.event, "{error}");
+            tracing::debug!(%hub, event, "{error}");
         }
         counted.outcome = answer.as_ref().map_or_else(CallError::reason, |_| "succeeded");
         answer
     }
 
     async fn deliver(&self, call: &Call, deadline: Instant) -> Result<Answer, CallError> {
-        let target = Target::of(call)?;
-        let calls = self.hooks.metrics.handler_calls(call.hub.as_str());
-        let handler = self.hooks.handlers.get(&call.hub, &target.validation);
+        let route = &call.route;
+        let calls = self.hooks.metrics.handler_calls(route.hub.as_str());
+        let handler = self.hooks.handlers.get(route);
         let ticket = handler.enter(call.body.len())?;
         let waiting = calls.waiting();
-        self.validate(&target, &handler).await?;
+        self.validate(route, &handler).await?;
         let place = handler.place(ticket).await?;
         drop(waiting);
         let _under_way = (place, calls.in_flight());
-        let request = self.request(call, target).await?;
+        let request = self.request(call).await?;
         self.persist(&request, &handler, Trying { deadline, attempts: &call.attempts }).await
     }
 
-    async fn validate(&self, target: &Target, handler: &Arc<Handler>) -> Result<(), CallError> {
-        let origin = String::from_utf8_lossy(target.origin.as_bytes()).to_ascii_lowercase();
-        let key = format!("{origin} {}", target.validation);
+    async fn validate(&self, route: &Route, handler: &Arc<Handler>) -> Result<(), CallError> {
         let ask = || {
             let (transport, handler) = (Arc::clone(&self.transport), Arc::clone(handler));
-            let (url, origin) = (target.validation.clone(), target.origin.clone());
+            let (url, origin) = (route.validation.clone(), route.origin.clone());
             async move {
                 let result = validation::ask(&transport, url, origin).await;
                 result.inspect_err(|error| handler.warn_unwilling(error))
             }
         };
-        self.hooks.validations.ensure(key, ask).await
+        self.hooks.validations.ensure(&route.consent_key, ask).await
     }
 
     /// The request, the same for all attempts.
-    async fn request(&self, call: &Call, target: Target) -> Result<Outgoing, CallError> {
+    async fn request(&self, call: &Call) -> Result<Outgoing, CallError> {
         let mut headers = call.headers.clone();
-        headers.insert(ORIGIN, target.origin);
-        match &call.handler.auth {
+        headers.insert(ORIGIN, call.route.origin.clone());
+        match &call.route.handler.auth {
             UpstreamAuth::None => {}
             UpstreamAuth::Header { name, value } => {
                 let mut value = value.clone();
@@ -208,7 +194,8 @@ impl WebhookClient {
         }
         let answer_bytes = self.hooks.config.answer_bytes;
         let body = call.body.clone();
-        Ok(Outgoing { method: Method::POST, url: target.url, headers, body, answer_bytes })
+        let url = call.route.url.clone();
+        Ok(Outgoing { method: Method::POST, url, headers, body, answer_bytes })
     }
 
     async fn persist(
@@ -243,18 +230,6 @@ impl WebhookClient {
             }
         }
         Err(last)
-    }
-}
-
-impl Target {
-    fn of(call: &Call) -> Result<Self, CallError> {
-        let url = &call.handler.url;
-        let unusable = CallError::InvalidRequest("the URL");
-        let (url, validation) =
-            url.resolve(&call.hub, &call.event).zip(url.validation(&call.hub)).ok_or(unusable)?;
-        let origin =
-            HeaderValue::from_str(&call.origin).map_err(|_| CallError::InvalidRequest("the origin"))?;
-        Ok(Self { url, validation, origin })
     }
 }
 

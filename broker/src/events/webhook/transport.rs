@@ -125,7 +125,8 @@ impl Transport {
             return &h2c.client;
         }
         let goes_by = |proxied: &&Proxied| {
-            url.as_str().parse::<Uri>().is_ok_and(|uri| proxied.matcher.intercept(&uri).is_some())
+            !is_this_machine(url)
+                && url.as_str().parse::<Uri>().is_ok_and(|uri| proxied.matcher.intercept(&uri).is_some())
         };
         self.proxied.as_ref().filter(goes_by).map_or(&self.direct, |proxied| &proxied.client)
     }
@@ -157,6 +158,14 @@ fn prepared(request: &Outgoing) -> reqwest::Request {
         *prepared.body_mut() = Some(request.body.clone().into());
     }
     prepared
+}
+
+/// A proxy would take these names for its own.
+fn is_this_machine(url: &Url) -> bool {
+    match literal(url) {
+        Some(address) => address.is_loopback(),
+        None => url.host_str() == Some("localhost"),
+    }
 }
 
 async fn read(mut response: Response, limit: usize) -> Result<Bytes, CallError> {

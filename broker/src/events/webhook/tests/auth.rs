@@ -32,7 +32,7 @@ fn with_provider(provider: &Server) -> WebhookConfig {
 }
 
 fn call_with(server: &Server, auth: UpstreamAuth) -> Call {
-    Call { handler: handler(&server.url("/{event}"), auth), ..call(server) }
+    call_for("chat", "rt.example.com", &handler(&server.url("/{event}"), auth))
 }
 
 fn token(resource: Option<&str>) -> UpstreamAuth {

@@ -68,8 +68,7 @@ async fn a_handler_that_always_fails_is_left_alone_until_it_works_again() {
     assert_eq!((server.events().len(), started.elapsed().as_secs()), (attempts, 4), "nothing was sent");
 
     // Another hub has nothing to do with it.
-    let mut other = call(&server);
-    other.hub = hub("news");
+    let other = call_for("news", "rt.example.com", &call(&server).route.handler);
     client.call(&other).await.unwrap();
     let attempts = attempts + 1;
 

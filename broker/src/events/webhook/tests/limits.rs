@@ -57,7 +57,7 @@ async fn waiting_counts_towards_the_time_for_a_call_and_other_hubs_do_not_wait()
     let events: Vec<_> = (0..4).map(|_| call(&server)).collect();
     let started = Instant::now();
     let mut busy = pin!(reasons(&client, &events));
-    let other = Call { hub: hub("news"), ..call(&server) };
+    let other = call_for("news", "rt.example.com", &call(&server).route.handler);
     tokio::select! {
         _ = &mut busy => panic!("the handler hangs"),
         got = client.call(&other) => drop(got.unwrap()),

@@ -14,8 +14,11 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use codec::ids::HubName;
+use http::HeaderValue;
+
 use super::*;
-use crate::settings::handler::{GroupPresence, SystemEvents, UrlTemplate, UserEventPattern};
+use crate::settings::handler::{EventHandler, GroupPresence, SystemEvents, UrlTemplate, UserEventPattern};
 
 use server::Server;
 
@@ -68,11 +71,12 @@ fn handler(template: &str, auth: UpstreamAuth) -> Arc<EventHandler> {
 
 /// An event of hub `chat` for the handler at this URL.
 fn call_to(template: &str) -> Call {
+    call_for("chat", "rt.example.com", &handler(template, UpstreamAuth::None))
+}
+
+fn call_for(name: &str, origin: &str, handler: &Arc<EventHandler>) -> Call {
     Call {
-        hub: hub("chat"),
-        handler: handler(template, UpstreamAuth::None),
-        event: "room.new".to_owned(),
-        origin: "rt.example.com".into(),
+        route: Arc::new(Route::new(&hub(name), handler, "room.new", origin).unwrap()),
         headers: HeaderMap::from_iter([(HeaderName::from_static("ce-id"), HeaderValue::from_static("17"))]),
         body: Bytes::from_static(b"hello"),
         attempts: Cell::new(0),

@@ -44,7 +44,7 @@ impl Validations {
 
     /// Returns once it is known whether the handler wants events. `key` is its validation URL and the origin; `ask` is
     /// called at most once at a time for a key.
-    pub(super) async fn ensure<F>(&self, key: String, ask: impl Fn() -> F) -> Result<(), CallError>
+    pub(super) async fn ensure<F>(&self, key: &str, ask: impl Fn() -> F) -> Result<(), CallError>
     where
         F: Future<Output = Result<(), CallError>> + Send + 'static,
     {
@@ -67,9 +67,9 @@ impl Validations {
         }
     }
 
-    fn entry(&self, key: String) -> Arc<Entry> {
+    fn entry(&self, key: &str) -> Arc<Entry> {
         let fresh = || Arc::new(Entry { validity: Mutex::default(), ended: watch::Sender::new(()) });
-        Arc::clone(locked(&self.known).get_or_insert(key, fresh))
+        Arc::clone(locked(&self.known).get_or_insert_ref(key, fresh))
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
         let handler = Handler::new();
         let ensure = || {
             let (validations, handler) = (Arc::clone(&validations), Arc::clone(&handler));
-            async move { validations.ensure("a".to_owned(), || handler.ask()).await }
+            async move { validations.ensure("a", || handler.ask()).await }
         };
         timeout(Duration::from_millis(10), ensure()).await.unwrap_err();
         let calls: Vec<_> = (0..10).map(|_| tokio::spawn(ensure())).collect();
@@ -155,7 +155,7 @@ mod tests {
         let validations = Validations::new();
         let handler = Handler::new();
         handler.may_answer.add_permits(1);
-        let ensure = || validations.ensure("a".to_owned(), || handler.ask());
+        let ensure = || validations.ensure("a", || handler.ask());
         ensure().await.unwrap();
         advance(Duration::from_secs(61)).await;
         for _ in 0..3 {
@@ -184,7 +184,7 @@ mod tests {
             let (validations, handler) = (Arc::clone(&validations), Arc::clone(&handler));
             std::thread::spawn(move || {
                 worker.block_on(async {
-                    let ensure = validations.ensure("a".to_owned(), || handler.ask());
+                    let ensure = validations.ensure("a", || handler.ask());
                     timeout(Duration::from_millis(20), ensure).await.unwrap_err();
                 });
             })
@@ -192,7 +192,7 @@ mod tests {
         waiting.join().unwrap();
         assert_eq!(handler.asked(), 1);
         handler.may_answer.add_permits(1);
-        validations.ensure("a".to_owned(), || handler.ask()).await.unwrap();
+        validations.ensure("a", || handler.ask()).await.unwrap();
         assert_eq!(handler.asked(), 2);
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let handler = Handler::new();
         handler.may_answer.add_permits(20_000);
         for number in 0..10_100 {
-            validations.ensure(format!("origin{number}"), || handler.ask()).await.unwrap();
+            validations.ensure(&format!("origin{number}"), || handler.ask()).await.unwrap();
         }
         assert_eq!(locked(&validations.known).len(), REMEMBERED.get());
     }
