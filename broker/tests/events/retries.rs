@@ -183,6 +183,8 @@ async fn what_is_not_http_fails_the_event_and_nothing_else() {
     }
     let hub = |number: usize| format!("hub{number}");
     let server = Server::with(|setup| {
+        // Time for two attempts.
+        setup.handler_timeout(Duration::from_millis(1500));
         for (number, handler) in handlers.iter().enumerate() {
             setup.handler_at(&hub(number), &handler.url("/{event}"), |spec| spec.user("*"));
         }

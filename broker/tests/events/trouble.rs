@@ -51,9 +51,11 @@ async fn a_hub_whose_handler_does_not_answer_delays_no_other_hub() {
     let mut member = server.connect("hanging", ClientSpec::member().group("g")).await;
     server.rest().post("/api/hubs/hanging/:send").text("hi").expect(202).await;
     assert_eq!(member.next_json().await["data"], "hi");
-    gate.open();
     for client in &mut waiting {
         assert_eq!(client.next_json().await["data"], "hi");
+    }
+    gate.open();
+    for client in &mut waiting {
         assert_eq!(client.next_json().await, acked(1));
     }
 }
@@ -63,6 +65,8 @@ async fn a_handler_that_is_not_there_fails_events_at_once_after_a_while_and_dela
     let working = Handler::start().await;
     let port = dead_port().await;
     let server = Server::with(|setup| {
+        // Time for two attempts.
+        setup.handler_timeout(Duration::from_secs(3));
         setup.handler_at("dead", &format!("http://127.0.0.1:{port}/{{event}}"), |spec| spec.user("*"));
         setup.handler_at("nowhere", "http://nowhere.invalid/{event}", |spec| spec.user("*"));
         setup.handler("working", &working, HandlerSpec::everything);
