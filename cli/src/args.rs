@@ -9,6 +9,8 @@ use broker::config::{Given, Machine, Place, Raw};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::event_handler;
+
 /// Name of the subcommand that runs everything in one process.
 pub(crate) const DEV: &str = "dev";
 
@@ -49,6 +51,7 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(dev())
+        .subcommand(event_handler::command())
 }
 
 /// Says whether only the configuration is wanted.
@@ -56,10 +59,11 @@ pub(crate) fn only_print(matches: &ArgMatches) -> bool {
     matches.get_flag(PRINT_CONFIG)
 }
 
-/// Collects what was written on the command line, in the environment and in the file, and the defaults.
-pub(crate) fn raw(matches: &ArgMatches, machine: &Machine) -> Raw {
+/// Collects what was written for `entries` on the command line and in the environment, for all entries in the file, and
+/// the defaults.
+pub(crate) fn raw(matches: &ArgMatches, entries: &[&'static Entry], machine: &Machine) -> Raw {
     let mut raw = Raw::default();
-    for entry in ENTRIES {
+    for &entry in entries {
         if let Some(given) = given(matches, entry) {
             raw.give(entry, given);
         }
@@ -98,7 +102,8 @@ fn dev() -> Command {
         .arg(print_config())
 }
 
-fn arg(entry: &'static Entry) -> Arg {
+/// The option of an entry.
+pub(crate) fn arg(entry: &'static Entry) -> Arg {
     let arg = Arg::new(entry.flag)
         .long(entry.flag)
         .env(entry.variable)
@@ -125,7 +130,8 @@ fn help(entry: &Entry) -> String {
     format!("{} [default: {default}]", entry.help)
 }
 
-fn config() -> Arg {
+/// The option that names the configuration file.
+pub(crate) fn config() -> Arg {
     Arg::new(CONFIG)
         .long(CONFIG)
         .env("HUBBUB_CONFIG")

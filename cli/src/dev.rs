@@ -11,20 +11,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use broker::auth::audience::Endpoint;
 use broker::auth::key::AccessKey;
 use broker::auth::token::{self, Minting, NotSigned};
-use broker::config::entry;
+use broker::config::entry::{self, ENTRIES};
 use broker::config::{self, Checked, Config, Kept, Machine};
 use broker::telemetry::logging::{self, LoggingError};
 use broker::{Broker, ListenerKind, StartError};
 use clap::ArgMatches;
 
+use crate::WRONG_USAGE;
 use crate::args;
 use crate::banner::{self, Banner, Tls};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::local_ca::{self, Issued, LocalCaError};
 use crate::signals::Signals;
-
-/// Exit code when the command line or the configuration is at fault.
-pub(crate) const WRONG_USAGE: u8 = 2;
 
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 const TOKEN_ROLES: [&str; 2] = ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"];
@@ -55,7 +53,7 @@ struct Shown {
 
 /// Runs the subcommand until the node has ended.
 pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
-    let raw = args::raw(matches, &machine());
+    let raw = args::raw(matches, &ENTRIES, &machine());
     let checked = match config::check(&raw) {
         Ok(checked) => checked,
         Err(faults) => {
@@ -156,7 +154,8 @@ fn advice(error: &StartError) -> String {
     format!("; choose another address with --{}", entry.flag)
 }
 
-fn machine() -> Machine {
+/// What the machine and the environment decide.
+pub(crate) fn machine() -> Machine {
     let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let data_home = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
     Machine {
@@ -166,11 +165,12 @@ fn machine() -> Machine {
 }
 
 /// Writes to standard output. Whoever closed it does not want to hear.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn complain(fault: &str) {
+/// Writes a fault to standard error.
+pub(crate) fn complain(fault: &str) {
     let _ = writeln!(io::stderr(), "error: {fault}");
 }

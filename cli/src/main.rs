@@ -8,6 +8,7 @@ mod args;
 mod banner;
 mod data_dir;
 mod dev;
+mod event_handler;
 mod local_ca;
 mod signals;
 #[cfg(test)]
@@ -16,9 +17,13 @@ mod test_support;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Exit code when the command line or the configuration is at fault.
+const WRONG_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
     match args::command().get_matches().subcommand() {
         Some((args::DEV, matches)) => dev::run(matches),
-        _ => ExitCode::from(dev::WRONG_USAGE),
+        Some((event_handler::NAME, matches)) => event_handler::run(matches),
+        _ => ExitCode::from(WRONG_USAGE),
     }
 }

@@ -78,7 +78,7 @@ impl Correspondence {
         if attaching == Attaching::Cookies {
             return;
         }
-        if let Some(state) = cloud_event::connection_state(super::lines(&answer.headers).into_iter()) {
+        if let Some(state) = cloud_event::connection_state(super::lines(&answer.headers)) {
             self.attached.get_or_insert_default().state = Some(state.into());
         }
     }

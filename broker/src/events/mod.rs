@@ -6,7 +6,7 @@
 mod cookies;
 mod correspondence;
 mod routes;
-mod signature;
+pub mod signature;
 mod watched;
 pub mod webhook;
 
@@ -159,7 +159,7 @@ impl Events {
     /// [`Unanswered`], after all attempts.
     pub async fn ask_user(&self, delivery: &Delivery) -> Result<(Answer, Option<Content>), Unanswered> {
         let answer = self.send(delivery).await?;
-        let reply = cloud_event::read_reply(lines(&answer.headers).iter().copied(), answer.body.clone());
+        let reply = cloud_event::read_reply(lines(&answer.headers), answer.body.clone());
         Ok((answer, self.understood(delivery, reply)?))
     }
 
@@ -228,6 +228,6 @@ fn request_headers(event: &Event) -> Result<HeaderMap, InvalidEvent> {
 }
 
 /// Header lines as the codec reads them.
-fn lines(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
-    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+fn lines(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }

@@ -42,8 +42,9 @@ impl Signatures {
     }
 }
 
-/// One signature for each access key, the primary's first.
-fn signature(keys: &Keys, connection: &ConnectionId) -> Option<HeaderValue> {
+/// The value of `ce-signature`: one signature for each access key, the primary's first. `None` is a fault of the
+/// library, for which no key gives cause.
+pub fn signature(keys: &Keys, connection: &ConnectionId) -> Option<HeaderValue> {
     let mut text = String::new();
     for key in [Some(&keys.primary), keys.secondary.as_ref()].into_iter().flatten() {
         // Some applications split at the comma without trimming.

@@ -15,17 +15,27 @@ use crate::metadata::{InvalidMetadata, Metadata};
 /// # Errors
 /// [`InvalidAnswer`] when the metadata breaks a limit or the body cannot be told as its content type demands.
 pub fn read_reply<'a>(
-    headers: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
+    headers: impl Iterator<Item = (&'a str, &'a [u8])>,
     body: Bytes,
 ) -> Result<Option<Content>, InvalidAnswer> {
-    let metadata = metadata(headers.clone())?;
+    let (mut types, mut metadata) = (Vec::new(), BTreeMap::new());
+    for (name, value) in headers {
+        if name == "content-type" {
+            types.push(value);
+        } else if let Some(key) = name.strip_prefix(METADATA_PREFIX).filter(|key| !key.is_empty()) {
+            // Of several lines with one key the last counts.
+            metadata.insert(key, value);
+        }
+    }
+    let metadata = to_metadata(metadata)?;
     if body.is_empty() {
         // Whatever the content type says, there is nothing of that type.
         return Ok(metadata.map(|metadata| Content { payload: Payload::text(""), metadata: Some(metadata) }));
     }
-    let mut types = headers.filter(|(name, _)| *name == "content-type").map(|(_, value)| value);
-    let (content_type, None) = (types.next(), types.next()) else {
-        return Err(InvalidAnswer::ContentType);
+    let content_type = match types.as_slice() {
+        [] => None,
+        [one] => Some(*one),
+        _ => return Err(InvalidAnswer::ContentType),
     };
     let payload = content_type::payload(content_type, body)?;
     Ok(Some(Content { payload, metadata }))
@@ -40,15 +50,7 @@ pub fn connection_state<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) 
 }
 
 /// The metadata in the order of its keys; nothing when no line has a key.
-fn metadata<'a>(
-    headers: impl Iterator<Item = (&'a str, &'a [u8])>,
-) -> Result<Option<Metadata>, InvalidAnswer> {
-    let mut lines = BTreeMap::new();
-    for (name, value) in headers {
-        if let Some(key) = name.strip_prefix(METADATA_PREFIX).filter(|key| !key.is_empty()) {
-            lines.insert(key, value);
-        }
-    }
+fn to_metadata(lines: BTreeMap<&str, &[u8]>) -> Result<Option<Metadata>, InvalidAnswer> {
     if lines.is_empty() {
         return Ok(None);
     }

@@ -76,7 +76,7 @@ fn check<E: ToString + std::fmt::Debug>(case: &Case, result: Result<serde_json::
     }
 }
 
-fn lines(case: &Case) -> impl Iterator<Item = (&str, &[u8])> + Clone {
+fn lines(case: &Case) -> impl Iterator<Item = (&str, &[u8])> {
     case.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
 }
 

@@ -38,7 +38,7 @@ mod handlers;
 mod resolver;
 mod retry;
 mod route;
-mod tls;
+pub mod tls;
 mod token;
 mod transport;
 mod validation;

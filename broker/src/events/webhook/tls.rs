@@ -46,7 +46,10 @@ impl fmt::Debug for Authorities {
 }
 
 /// The client's side of TLS: HTTP/2 where the handler speaks it, else HTTP/1.1. Reads the machine's roots.
-pub(super) fn client(authorities: &Authorities) -> Result<rustls::ClientConfig, rustls::Error> {
+///
+/// # Errors
+/// A fault of the library, for which no authority gives cause.
+pub fn client(authorities: &Authorities) -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     let machine = rustls_native_certs::load_native_certs();
     for error in &machine.errors {
