@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use codec::event::What;
 use codec::ids::{AckId, EventName, GroupName};
 use codec::message::{DataType, Downstream, Origin, Payload};
-use codec::websocket::{Decoder, Frame, FrameError, Item, Opcode};
+use codec::websocket::{Decoder, Frame, FrameError, Item, Opcode, PingFinder};
 use tokio::task::AbortHandle;
 
 use super::closing::{self, Ended};
@@ -25,8 +25,8 @@ use crate::router::Pending;
 use crate::session::{Deed, Effect, Failure, Received, Session, UserEvent};
 use crate::telemetry::trace::{Excerpt, Record};
 
-/// Bytes that are read of a client that waits for an answer, so that its pongs and its end are noticed. Beyond them it
-/// is not read, and not expected to show signs of life, until the answer has come.
+/// Bytes that are read of a client that waits for an answer, so that its pings, its pongs and its end are noticed.
+/// Beyond them it is not read, and not expected to show signs of life, until the answer has come.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// One client.
@@ -208,8 +208,7 @@ impl Connection {
             Item::Binary(bytes) => Received::Binary(bytes),
             Item::Pong => return Effect::Nothing,
             Item::Ping(content) => {
-                let pong = Parcel { frame: Frame::new(Opcode::Pong, content), expires_at: None };
-                self.connections.router.shard().push(self.key, Rc::new(pong));
+                self.pong(content);
                 return Effect::Nothing;
             }
             Item::Close(code, reason) => {
@@ -220,6 +219,11 @@ impl Connection {
         let mut session = self.session();
         self.connections.counts.messages_received(protocol_of(session.encoding())).add(1);
         session.on_message(received)
+    }
+
+    fn pong(&self, content: &[u8]) {
+        let pong = Parcel { frame: Frame::new(Opcode::Pong, content), expires_at: None };
+        self.connections.router.shard().push(self.key, Rc::new(pong));
     }
 
     fn close_reason(&self, error: FrameError) -> CloseReason {
@@ -330,6 +334,7 @@ impl Connection {
     /// meanwhile; what was waited for is dropped then.
     async fn attend<F: Future>(&self, awaited: F, unread: &mut Vec<u8>) -> Option<F::Output> {
         let mut awaited = Box::pin(awaited);
+        let mut pings = PingFinder::default();
         let outcome = poll_fn(|cx| {
             if self.is_ended() {
                 return Poll::Ready(None);
@@ -339,6 +344,10 @@ impl Connection {
             }
             self.set_waker(cx);
             self.read_ahead(cx, unread);
+            for content in pings.take(unread) {
+                self.pong(&content);
+            }
+            self.connections.flush_soon();
             Poll::Pending
         });
         let outcome = outcome.await;

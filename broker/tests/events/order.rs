@@ -186,3 +186,25 @@ async fn a_client_that_sends_on_and_on_behind_an_event_costs_no_memory() {
     gate.open();
     handler.expect("message").await;
 }
+
+#[tokio::test]
+async fn a_ping_of_the_socket_is_answered_while_an_event_waits() {
+    let handler = Handler::start().await;
+    let gate = Gate::new();
+    handler.once("slow", Answer::text("slow").held_by(&gate));
+    let server = user_events_to(&handler).await;
+    let mut socket = server.raw_upgraded("chat", &ClientSpec::json()).await;
+    assert_eq!(socket.read_frame().await.opcode, Opcode::TEXT, "connected");
+    socket.send(&Frame::text(&event("slow", 1).to_string())).await;
+    handler.expect("slow").await;
+    socket.send(&Frame::text(r#"{"type":"ping"}"#)).await;
+    socket.send(&Frame::ping(b"there?")).await;
+    let pong = socket.read_frame().await;
+    assert_eq!((pong.opcode, &pong.content[..]), (Opcode::PONG, &b"there?"[..]));
+    gate.open();
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(String::from_utf8(socket.read_frame().await.content.to_vec()).unwrap());
+    }
+    assert!(told[0].contains("slow") && told[1].contains("ack") && told[2].contains("pong"), "{told:?}");
+}

@@ -68,11 +68,11 @@ struct OpenFrame {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Header {
-    opcode: Opcode,
+pub(super) struct Header {
+    pub(super) opcode: Opcode,
     is_final: bool,
-    mask: [u8; 4],
-    content_len: usize,
+    pub(super) mask: [u8; 4],
+    pub(super) content_len: usize,
 }
 
 impl Decoder {
@@ -223,7 +223,7 @@ impl Decoder {
 
 impl Header {
     /// Reads a header from the front of `bytes`, with its length; `None` means that it is not whole.
-    fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let [first, second, rest @ ..] = bytes else {
             return Ok(None);
         };
@@ -288,7 +288,7 @@ fn may_be_sent(code: u16) -> bool {
 }
 
 /// Undoes the mask of content that starts `offset` bytes into its frame.
-fn unmask(content: &mut [u8], mut mask: [u8; 4], offset: usize) {
+pub(super) fn unmask(content: &mut [u8], mut mask: [u8; 4], offset: usize) {
     mask.rotate_left(offset % 4);
     let (words, tail) = content.as_chunks_mut::<4>();
     let mask_word = u32::from_ne_bytes(mask);

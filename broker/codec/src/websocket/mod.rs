@@ -3,8 +3,10 @@
 //! The decoder works in place on a buffer that the caller lends and keeps bytes only of what is incomplete, so that an
 //! idle connection holds none. Extensions are not negotiated, hence reserved bits are errors. Sockets live elsewhere.
 
+mod ahead;
 mod decode;
 mod frame;
 
+pub use ahead::PingFinder;
 pub use decode::{Decoder, FrameError, Item};
 pub use frame::{Frame, MAX_CLOSE_REASON, Opcode};
