@@ -46,7 +46,10 @@ impl Rejection {
 impl From<Unanswered> for Rejection {
     fn from(unanswered: Unanswered) -> Self {
         match unanswered {
-            Unanswered::Call(CallError::Status(status)) => Self::ByHandler(status),
+            // The answer 101 would have the client believe that it is connected.
+            Unanswered::Call(CallError::Status(status)) if !status.is_informational() => {
+                Self::ByHandler(status)
+            }
             Unanswered::Event(_) | Unanswered::Call(_) | Unanswered::Answer(_) => Self::NoAnswer,
         }
     }

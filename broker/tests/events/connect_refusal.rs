@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, ClientSpec, Handler, HandlerSpec};
+use crate::support::{Answer, BareHandler, ClientSpec, Handler, HandlerSpec, Server};
 use crate::{broker_with, knock};
 
 const REJECTED: &str = "The connect event handler rejected the connection.";
@@ -63,6 +63,19 @@ async fn an_answer_that_is_not_what_it_must_be_refuses_the_client_with_500() {
         check(Answer::body("application/json", body), 500, "").await;
     }
     check(Answer::body("application/json", vec![b'"', 0xFF, b'"']), 500, "").await;
+}
+
+#[tokio::test]
+async fn a_handler_that_switches_protocols_does_not_make_a_connection() {
+    let handler =
+        BareHandler::start("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+            .await;
+    let server = Server::with(|setup| {
+        setup.handler_at("chat", &handler.url("/{event}"), HandlerSpec::everything);
+    })
+    .await;
+    let response = knock(&server, &ClientSpec::json()).await;
+    assert_eq!((response.status, &*response.body), (500, ""));
 }
 
 #[tokio::test]
