@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use codec::ids::NodeId;
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -90,14 +90,20 @@ pub(crate) fn spawn(number: usize, common: Common, own: Own) -> io::Result<()> {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
                 let ended = Ended { number, tell: common.ended.clone() };
-                runtime.block_on(work(number, common, own));
-                drop(runtime);
+                run(runtime, work(number, common, own));
                 drop(ended);
             }
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
     starts.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+}
+
+/// Works to the end. Names of event handlers are looked up on threads of the runtime, and the system may take its time
+/// for that: nobody waits for them.
+fn run(runtime: LocalRuntime, work: impl Future<Output = ()>) {
+    runtime.block_on(work);
+    runtime.shutdown_background();
 }
 
 /// Tells that a worker has ended, by a panic too.
@@ -209,5 +215,32 @@ async fn keep_ticking(connections: Rc<Connections>) {
     loop {
         ticks.tick().await;
         connections.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_that_does_not_end_does_not_keep_a_worker() {
+        let (done, ends) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let worker = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+            run(runtime, async {
+                let (started, starts) = tokio::sync::oneshot::channel();
+                drop(tokio::task::spawn_blocking(move || {
+                    let _ = started.send(());
+                    let _ = held.recv();
+                }));
+                starts.await.unwrap();
+            });
+            done.send(()).unwrap();
+        });
+        let ended = ends.recv_timeout(Duration::from_secs(10));
+        drop(release);
+        worker.join().unwrap();
+        assert!(ended.is_ok());
     }
 }
