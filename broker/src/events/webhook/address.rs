@@ -31,9 +31,12 @@ enum Reach {
 
 /// Metadata and platform services of clouds whose addresses are in a range that is fine otherwise.
 const PLATFORM_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-/// The same over IPv6.
-const PLATFORM_V6: [Ipv6Addr; 2] =
-    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+/// The same over IPv6. All of `fd00:ec2::/32` is such, see [`reach_v6`].
+const PLATFORM_V6: [Ipv6Addr; 3] = [
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+];
 
 impl AddressRules {
     /// Whether `address` may be called.
@@ -98,7 +101,8 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
 }
 
 fn reach_v6(address: Ipv6Addr) -> Reach {
-    if PLATFORM_V6.contains(&address) {
+    // One of these services hands out the credentials of a pod, not of the machine, at an address of its own.
+    if PLATFORM_V6.contains(&address) || matches!(address.segments(), [0xfd00, 0xec2, ..]) {
         return Reach::Never;
     }
     if address == Ipv6Addr::LOCALHOST || address.is_unique_local() {
@@ -171,7 +175,10 @@ mod tests {
             "febf::1",
             "ff02::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
             "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
             "2001:db8::1",
             "2001::1",
             "3fff::1",
