@@ -40,6 +40,8 @@ use crate::telemetry::throttle::{Pass, Throttle};
 
 /// What RFC 6455 has a server add to the client's key.
 const ACCEPT_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// Longest name of a host (RFC 1035, 2.3.4).
+const MAX_HOST: usize = 255;
 /// Seconds after which a refused client should try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -176,9 +178,13 @@ impl Handshake {
         asking::apply(wishes, guest, head)
     }
 
-    /// The client's name for us, shared by the connections of the worker that use the same.
+    /// The client's name for us, shared by the connections of the worker that use the same. What is too long for a
+    /// name is none: connections keep it, and so does what is known of handlers' consent.
     fn host(&self, origin: &RequestOrigin<'_>) -> Arc<str> {
-        let host = self.origins.public_host(origin);
+        let mut host = self.origins.public_host(origin);
+        if host.len() > MAX_HOST {
+            host.clear();
+        }
         let mut last = self.last_host.borrow_mut();
         if **last != *host {
             *last = host.into();

@@ -285,3 +285,25 @@ async fn a_hub_without_events_asks_nothing() {
     other.close().await;
     assert!(handler.validations().is_empty());
 }
+
+#[tokio::test]
+async fn a_host_that_no_name_is_as_long_as_is_not_kept() {
+    let handler = Handler::start().await;
+    handler.always("OPTIONS", Answer::allowed("*"));
+    let server = Server::with(|setup| {
+        setup.allow_anonymous("chat").handler("chat", &handler, |spec| spec.system(&["connect"]));
+    })
+    .await;
+    for (length, expected) in [(255, 255), (256, 0)] {
+        let host = "h".repeat(length);
+        let request = format!(
+            "GET /client/hubs/chat HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let mut socket = server.raw().await;
+        socket.write(request.as_bytes()).await;
+        assert_eq!(socket.read_response().await.status, 101);
+        let arrived = handler.expect("connect").await;
+        assert_eq!(arrived.header("webhook-request-origin").unwrap().len(), expected);
+    }
+}
