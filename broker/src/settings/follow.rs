@@ -116,6 +116,7 @@ impl Follower {
             let is_first = known.outcome.is_none();
             if is_first || is_new || names_files || cause == Cause::Asked {
                 let source = self.source.clone();
+                let text = self.unless_emptied(text);
                 // Secrets may be on a file system that does not answer, and the operations page should.
                 let Ok(outcome) = spawn_blocking(move || source.understand(text)).await else {
                     continue;
@@ -124,6 +125,18 @@ impl Follower {
                 self.take(path, outcome, &mut known, is_event);
             }
         }
+    }
+
+    /// The text, if it is not empty while hubs have settings of it. Whoever writes a file empties it first, and may be
+    /// slow, or fail: all hubs would be without their handlers, that of `connect` among them, which keeps clients out.
+    fn unless_emptied(&self, text: Result<String, String>) -> Result<String, String> {
+        let is_empty = text.as_ref().is_ok_and(|text| text.trim().is_empty());
+        if is_empty && self.settings.borrow().hubs.len() > self.source.given.len() {
+            return Err(
+                "the file is empty; write \"hubs: {}\" if no hub shall have settings any more".to_owned()
+            );
+        }
+        text
     }
 
     /// Applies what was understood, or tells why not. It is told of once, unless `is_event` says that somebody waits

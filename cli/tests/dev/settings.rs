@@ -175,6 +175,21 @@ fn a_bad_change_is_told_once_by_line_and_the_last_good_settings_stay() {
 }
 
 #[test]
+fn an_emptied_file_is_one_that_is_being_written() {
+    let scratch = Scratch::new();
+    let hubs = scratch.file("hubs.yaml", CHAT_OPEN);
+    let node = Node::start(&scratch, &hubs, &[]);
+    fs::write(&hubs, "\n").unwrap();
+    eventually("the refusal", || !node.is_good());
+    assert_eq!(node.status("chat"), 101);
+    fs::write(&hubs, "hubs: {}\n").unwrap();
+    eventually("the change", || node.status("chat") == 401);
+    assert!(node.is_good());
+    let log = node.log();
+    assert!(log.contains(&format!("{hubs}: the file is empty; write \"hubs: {{}}\"")), "{log}");
+}
+
+#[test]
 fn a_hangup_has_the_file_read_at_once() {
     let scratch = Scratch::new();
     let hubs = scratch.file("hubs.yaml", CHAT_OPEN);
