@@ -1,7 +1,8 @@
 //! When a handler that fails again and again is left alone. A value: time is an argument, nothing waits here.
 //!
-//! Closed until [`TOLERATED`] attempts in a row have failed, then open; after [`PAUSE`] one attempt at a time is let
-//! through, and the first that succeeds closes it. `handlers` keeps one for each handler.
+//! Closed until [`TOLERATED`] attempts in a row have failed, then open; one attempt is let through in each [`PAUSE`],
+//! whether or not the one before has ended, and the first that is answered closes it. `handlers` keeps one for each
+//! handler.
 
 use std::time::Duration;
 
@@ -27,8 +28,6 @@ enum State {
     Open {
         until: Instant,
     },
-    /// One attempt is under way to see whether it works again.
-    Probing,
 }
 
 /// What may be attempted now.
@@ -74,10 +73,11 @@ impl Breaker {
         match self.state {
             State::Closed { .. } => Some(Pass::Ordinary),
             State::Open { until } if now >= until => {
-                self.state = State::Probing;
+                // This one may wait for very long, and the handler be well again in the meantime.
+                self.state = State::Open { until: now + PAUSE };
                 Some(Pass::Probe)
             }
-            State::Open { .. } | State::Probing => None,
+            State::Open { .. } => None,
         }
     }
 
@@ -86,7 +86,6 @@ impl Breaker {
         match self.state {
             State::Closed { .. } => false,
             State::Open { until } => now < until,
-            State::Probing => true,
         }
     }
 
@@ -105,9 +104,9 @@ impl Breaker {
                     return Change::Opened;
                 }
             }
-            (Ended::Failed, Pass::Probe, State::Probing) => self.state = State::Open { until: now + PAUSE },
+            (Ended::Failed, Pass::Probe, State::Open { until }) => *until = now + PAUSE,
             // The next one may find out.
-            (Ended::Unknown, Pass::Probe, State::Probing) => self.state = State::Open { until: now },
+            (Ended::Unknown, Pass::Probe, State::Open { until }) => *until = now,
             // An attempt from before it opened says nothing new.
             (Ended::Failed | Ended::Unknown, ..) => {}
         }
@@ -161,13 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn one_probe_at_a_time_finds_out() {
+    fn one_probe_in_each_pause_finds_out() {
         let mut story = Story::new(20);
         story.admit(5, Some(Pass::Probe));
         story.admit(5, None);
-        story.admit(60, None);
-        story.ended(60, Pass::Probe, Ended::Failed, Change::None);
-        story.admit(64, None);
+        story.admit(9, None);
+        story.ended(9, Pass::Probe, Ended::Failed, Change::None);
+        story.admit(13, None);
+        story.admit(14, Some(Pass::Probe));
+        story.admit(18, None);
+        // The one before is still waiting for its answer.
         story.admit(65, Some(Pass::Probe));
         story.ended(65, Pass::Probe, Ended::Unknown, Change::None);
         story.admit(65, Some(Pass::Probe));
