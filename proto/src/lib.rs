@@ -1,0 +1,11 @@
+//! Schemas of what goes over the wire in protobuf, and the types that are generated from them.
+//!
+//! No logic and no conversions live here: those who speak a schema map it to their own messages. `client/` has the
+//! public schema of the subprotocols, which `codec` and the tests' clients use. What is in `src/gen` is made by the test
+//! `bootstrap`, so that building needs neither a generator nor `protoc`.
+
+/// Messages between clients and the broker, from `client/webpubsub.proto`, which describes them.
+#[allow(missing_docs, clippy::all, reason = "generated; the schema has the words")]
+pub mod client {
+    include!("gen/azure.webpubsub.rs");
+}
