@@ -11,6 +11,7 @@ pub mod ids;
 pub mod json;
 pub mod message;
 pub mod metadata;
+pub mod protobuf;
 pub mod simple;
 pub mod subprotocol;
 pub mod websocket;

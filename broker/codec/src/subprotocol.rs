@@ -7,6 +7,8 @@
 pub enum Subprotocol {
     /// `json.webpubsub.azure.v1`
     Json,
+    /// `protobuf.webpubsub.azure.v1`
+    Protobuf,
 }
 
 /// Form of bytes on the wire. Several subprotocols may share one.
@@ -16,6 +18,8 @@ pub enum Encoding {
     Simple,
     /// JSON envelopes.
     Json,
+    /// Messages of the public protobuf schema.
+    Protobuf,
 }
 
 /// What a socket's offer led to.
@@ -29,12 +33,13 @@ pub struct Negotiated<'a> {
 
 impl Subprotocol {
     /// Every protocol we speak.
-    pub const ALL: [Self; 1] = [Self::Json];
+    pub const ALL: [Self; 2] = [Self::Json, Self::Protobuf];
 
     /// The registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json.webpubsub.azure.v1",
+            Self::Protobuf => "protobuf.webpubsub.azure.v1",
         }
     }
 
@@ -42,6 +47,7 @@ impl Subprotocol {
     pub const fn encoding(self) -> Encoding {
         match self {
             Self::Json => Encoding::Json,
+            Self::Protobuf => Encoding::Protobuf,
         }
     }
 
@@ -58,8 +64,10 @@ impl Subprotocol {
 }
 
 impl Encoding {
+    /// All of them, each in its place.
+    pub const ALL: [Self; 3] = [Self::Simple, Self::Json, Self::Protobuf];
     /// How many there are, for tables with one place for each.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = Self::ALL.len();
 
     /// Place in such a table.
     pub const fn index(self) -> usize {
@@ -87,12 +95,14 @@ mod tests {
         check(&["json.webpubsub.azure.v1"], Some("json.webpubsub.azure.v1"));
         check(&["unknown,JSON.WebPubSub.Azure.v1 , x"], Some("JSON.WebPubSub.Azure.v1"));
         check(&["unknown", "json.webpubsub.azure.v1"], Some("json.webpubsub.azure.v1"));
+        check(
+            &["Protobuf.webpubsub.azure.v1", "json.webpubsub.azure.v1"],
+            Some("Protobuf.webpubsub.azure.v1"),
+        );
     }
 
     #[test]
     fn every_encoding_has_its_own_place() {
-        let places = [Encoding::Simple.index(), Encoding::Json.index()];
-        assert_eq!(places, [0, 1]);
-        assert_eq!(places.len(), Encoding::COUNT);
+        assert_eq!(Encoding::ALL.map(Encoding::index), [0, 1, 2]);
     }
 }

@@ -62,6 +62,7 @@ impl Guest {
     pub(super) fn speech(&self) -> Speech {
         match self.subprotocol {
             Some(Subprotocol::Json) => Speech::Json,
+            Some(Subprotocol::Protobuf) => Speech::Protobuf,
             None => Speech::Simple(self.mode.clone()),
         }
     }

@@ -200,7 +200,7 @@ impl Connections {
             }
         }
         let deliveries = self.router.shard().take_deliveries();
-        for (encoding, count) in [Encoding::Simple, Encoding::Json].into_iter().zip(deliveries) {
+        for (encoding, count) in Encoding::ALL.into_iter().zip(deliveries) {
             self.counts.deliveries(protocol_of(encoding)).add(count);
         }
         self.counts.flush();
@@ -239,6 +239,7 @@ pub(super) fn protocol_of(encoding: Encoding) -> Protocol {
     match encoding {
         Encoding::Simple => Protocol::Simple,
         Encoding::Json => Protocol::Json,
+        Encoding::Protobuf => Protocol::Protobuf,
     }
 }
 

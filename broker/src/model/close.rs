@@ -25,8 +25,12 @@ pub enum CloseReason {
     InvalidText,
     /// A binary message on a JSON connection.
     TextRequired,
+    /// A text message on a protobuf connection.
+    BinaryRequired,
     /// A message that the JSON protocol does not know.
     InvalidJsonMessage,
+    /// A message that the protobuf protocol does not know.
+    InvalidProtobufMessage,
     /// A simple client published without permission.
     RawSendForbidden,
     /// A simple client's message has no event handler.
@@ -68,10 +72,17 @@ impl CloseReason {
             Self::NodeStopping => Ending::Close(1001, ""),
             Self::InvalidFrame => Ending::Close(1002, "The client frame is invalid."),
             Self::TextRequired => Ending::Close(1003, "The JSON subprotocol requires text messages."),
+            Self::BinaryRequired => {
+                Ending::Close(1003, "The protobuf.webpubsub.azure.v1 subprotocol requires binary messages.")
+            }
             Self::InvalidText => Ending::Close(1007, "The client message is not valid UTF-8."),
             Self::InvalidJsonMessage => {
                 Ending::Close(1007, "The client message is not a valid JSON protocol message.")
             }
+            Self::InvalidProtobufMessage => Ending::Close(
+                1007,
+                "The client message is not a valid protobuf.webpubsub.azure.v1 protocol message.",
+            ),
             Self::RawSendForbidden => {
                 Ending::Close(1008, "The connection is not authorized for raw sendToGroup mode.")
             }
@@ -122,7 +133,9 @@ impl CloseReason {
             | Self::InvalidFrame
             | Self::InvalidText
             | Self::TextRequired
+            | Self::BinaryRequired
             | Self::InvalidJsonMessage
+            | Self::InvalidProtobufMessage
             | Self::NotRecovered => "BadRequest",
             Self::RawSendForbidden => "Unauthorized",
             Self::EventHandlerNotFound => "EventHandlerNotFound",

@@ -7,7 +7,7 @@ mod ack;
 
 use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, UserId};
 use codec::message::{AckError, Content, Downstream, Payload, SendToGroup, Upstream};
-use codec::subprotocol::Encoding;
+use codec::subprotocol::{Encoding, Subprotocol};
 
 use crate::auth::permission::{Action, Permissions, TooManyExceptions};
 use crate::model::close::CloseReason;
@@ -45,6 +45,8 @@ pub struct Opening {
 pub enum Speech {
     /// Messages of a subprotocol, in JSON.
     Json,
+    /// The same messages, in protobuf.
+    Protobuf,
     /// Payloads alone.
     Simple(SimpleMode),
 }
@@ -74,7 +76,9 @@ pub enum Echo {
 
 #[derive(Debug)]
 enum Conversation {
-    Json(AckCache),
+    /// Messages of a subprotocol.
+    Messages(Subprotocol, AckCache),
+    /// Payloads alone.
     Simple(Box<SimpleMode>),
 }
 
@@ -138,7 +142,8 @@ impl Session {
     pub fn new(opening: Opening) -> Self {
         let Opening { hub, connection_id, user_id, permissions, speech } = opening;
         let conversation = match speech {
-            Speech::Json => Conversation::Json(AckCache::default()),
+            Speech::Json => Conversation::Messages(Subprotocol::Json, AckCache::default()),
+            Speech::Protobuf => Conversation::Messages(Subprotocol::Protobuf, AckCache::default()),
             Speech::Simple(mode) => Conversation::Simple(Box::new(mode)),
         };
         Self { hub, connection_id, user_id, permissions, conversation }
@@ -162,7 +167,7 @@ impl Session {
     /// Which bytes the client understands.
     pub fn encoding(&self) -> Encoding {
         match self.conversation {
-            Conversation::Json(_) => Encoding::Json,
+            Conversation::Messages(subprotocol, _) => subprotocol.encoding(),
             Conversation::Simple(_) => Encoding::Simple,
         }
     }
@@ -175,7 +180,8 @@ impl Session {
     /// A message came in.
     pub fn on_message(&mut self, received: Received<'_>) -> Effect {
         match &self.conversation {
-            Conversation::Json(_) => self.on_json(received),
+            Conversation::Messages(Subprotocol::Json, _) => self.on_json(received),
+            Conversation::Messages(Subprotocol::Protobuf, _) => self.on_protobuf(received),
             Conversation::Simple(mode) => match mode.as_ref() {
                 SimpleMode::SendEvent => raise(EventName::message(), simple_content(received), None),
                 SimpleMode::SendToGroup { group, echo } => self.on_simple(received, group.clone(), *echo),
@@ -186,27 +192,31 @@ impl Session {
     /// A message came in whose text is not UTF-8.
     pub fn on_invalid_text(&self) -> CloseReason {
         match self.conversation {
-            Conversation::Json(_) => CloseReason::InvalidJsonMessage,
-            Conversation::Simple(_) => CloseReason::InvalidText,
+            Conversation::Messages(Subprotocol::Json, _) => CloseReason::InvalidJsonMessage,
+            Conversation::Messages(Subprotocol::Protobuf, _) | Conversation::Simple(_) => {
+                CloseReason::InvalidText
+            }
         }
     }
 
     /// What a deed led to: the answer, if one is wanted, and whether the connection can go on.
     pub fn done(&mut self, ack_id: Option<AckId>, done: Result<(), Failure>) -> Effect {
         match (&mut self.conversation, done, ack_id) {
-            (Conversation::Json(acks), Ok(()), Some(ack_id)) => {
+            (Conversation::Messages(_, acks), Ok(()), Some(ack_id)) => {
                 acks.remember(ack_id);
                 Effect::Reply(Downstream::Ack { ack_id, result: Ok(()) })
             }
             // The id is not remembered, so that the client may try again with it.
-            (Conversation::Json(_), Err(_), Some(ack_id)) => refuse(ack_id, AckError::InternalServerError),
+            (Conversation::Messages(..), Err(_), Some(ack_id)) => {
+                refuse(ack_id, AckError::InternalServerError)
+            }
             // There is no other way to tell a client without a protocol.
             (Conversation::Simple(_), Err(failure), _) => Effect::Close(match failure {
                 Failure::Broker => CloseReason::ServiceFault,
                 Failure::NoEventHandler => CloseReason::EventHandlerNotFound,
                 Failure::EventHandler => CloseReason::EventHandlerFailed,
             }),
-            (_, Ok(()), _) | (Conversation::Json(_), Err(_), None) => Effect::Nothing,
+            (_, Ok(()), _) | (Conversation::Messages(..), Err(_), None) => Effect::Nothing,
         }
     }
 
@@ -231,6 +241,16 @@ impl Session {
         match codec::json::decode(text.as_bytes()) {
             Ok(upstream) => self.on_upstream(upstream),
             Err(_) => Effect::Close(CloseReason::InvalidJsonMessage),
+        }
+    }
+
+    fn on_protobuf(&mut self, received: Received<'_>) -> Effect {
+        let Received::Binary(bytes) = received else {
+            return Effect::Close(CloseReason::BinaryRequired);
+        };
+        match codec::protobuf::decode(bytes) {
+            Ok(upstream) => self.on_upstream(upstream),
+            Err(_) => Effect::Close(CloseReason::InvalidProtobufMessage),
         }
     }
 
@@ -278,7 +298,7 @@ impl Session {
     }
 
     fn duplicate(&self, ack_id: AckId) -> Option<Effect> {
-        let Conversation::Json(acks) = &self.conversation else {
+        let Conversation::Messages(_, acks) = &self.conversation else {
             return None;
         };
         acks.contains(ack_id).then(|| refuse(ack_id, AckError::Duplicate(ack_id)))

@@ -151,6 +151,35 @@ fn bytes_are_no_json() {
 }
 
 #[test]
+fn a_protobuf_client_follows_the_same_rules_in_bytes() {
+    let mut session = session(&[JOIN, SEND], Speech::Protobuf);
+    assert_eq!(session.encoding(), Encoding::Protobuf);
+    let rows: [(&[u8], &str); 8] = [
+        (b"\x32\x05\x0a\x01g\x10\x00", "join g, ack 0"),
+        (b"\x32\x05\x0a\x01g\x10\x00", "ack 0: Duplicate"),
+        (b"\x3a\x03\x0a\x01g", "leave g, nothing"),
+        (b"\x0a\x0a\x0a\x01g\x10\x03\x1a\x03\x0a\x01x", "send to Group(\"g\"), ack 3"),
+        (b"\x2a\x0a\x0a\x01e\x12\x03\x0a\x01x\x18\x04", "raise e, ack 4"),
+        (b"\x4a\x00", "reply: Pong"),
+        (b"\x42\x02\x08\x05", "nothing"),
+        (b"", "close: InvalidProtobufMessage"),
+    ];
+    for (bytes, expected) in rows {
+        let effect = session.on_message(Received::Binary(bytes));
+        assert_eq!(describe(&mut session, effect), expected, "{bytes:?}");
+    }
+    assert_eq!(answer(&mut session, "J"), "close: BinaryRequired");
+}
+
+#[test]
+fn text_that_is_not_utf8_ends_each_in_its_own_way() {
+    let reason = |speech| session(&[], speech).on_invalid_text();
+    assert_eq!(reason(Speech::Json), CloseReason::InvalidJsonMessage);
+    assert_eq!(reason(Speech::Protobuf), CloseReason::InvalidText);
+    assert_eq!(reason(Speech::Simple(SimpleMode::SendEvent)), CloseReason::InvalidText);
+}
+
+#[test]
 fn a_simple_client_publishes_what_it_sends() {
     let routed = |speech, received| match session(&[SEND], speech).on_message(received) {
         Effect::Do(Deed::Route(command), None) => *command,

@@ -11,5 +11,8 @@ mod malformed;
 mod matrix;
 mod membership;
 mod metadata;
+mod protobuf;
+mod protobuf_events;
+mod protobuf_malformed;
 mod publishing;
 mod simple;

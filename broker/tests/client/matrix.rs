@@ -1,13 +1,16 @@
 //! What was sent as text, JSON, bytes, protobuf or metadata alone, by whom, and what each kind of client receives.
 
+use proto::client::message_data::Data;
+use proto::client::upstream_message::{Message, SendToGroupMessage};
 use serde_json::{Value, json};
 
+use crate::support::protobuf::{of, send};
 use crate::support::{Call, Client, ClientSpec, Received, Server};
 
 /// A `google.protobuf.Any` of type `t` with the value `01`; `CgF0EgEB` in base64.
 const ANY: &[u8] = &[0x0A, 1, b't', 0x12, 1, 1];
 
-/// What a JSON client is told, and what a simple one gets.
+/// What a JSON client is told, and what a simple one gets; the two together say what a protobuf client is told.
 struct Form {
     data_type: &'static str,
     data: Value,
@@ -18,24 +21,46 @@ fn form(data_type: &'static str, data: impl Into<Value>, simple: Received) -> Fo
     Form { data_type, data: data.into(), simple }
 }
 
+impl Form {
+    fn protobuf(&self) -> Data {
+        match (self.data_type, &self.simple) {
+            ("text", Received::Text(text)) => Data::TextData(text.clone()),
+            ("json", Received::Text(text)) => Data::JsonData(text.clone()),
+            ("binary", Received::Binary(bytes)) => Data::BinaryData(bytes.clone().into()),
+            ("protobuf", Received::Binary(bytes)) => Data::ProtobufData(any(bytes)),
+            (data_type, simple) => panic!("{data_type} is not {simple:?}"),
+        }
+    }
+}
+
+/// The `google.protobuf.Any` that the bytes are.
+fn any(bytes: &[u8]) -> prost_types::Any {
+    prost::Message::decode(bytes).unwrap()
+}
+
 /// A receiver of each kind, members of `g` and connections of `ann`.
 struct Receivers {
     json: Client,
+    protobuf: Client,
     simple: Client,
 }
 
 impl Receivers {
     async fn connect(server: &Server) -> Self {
         let json = server.connect("chat", ClientSpec::json().user("ann").group("g")).await;
+        let protobuf = server.connect("chat", ClientSpec::protobuf().user("ann").group("g")).await;
         let simple = server.connect("chat", ClientSpec::simple().user("ann").group("g")).await;
-        Self { json, simple }
+        Self { json, protobuf, simple }
     }
 
-    /// Both get the message in their own form.
+    /// Each gets the message in its own form.
     async fn expect(&mut self, case: &str, form: Form) {
         let message = self.json.next_json().await;
         assert_eq!(message["type"], "message", "{case}");
         assert_eq!((&message["dataType"], &message["data"]), (&json!(form.data_type), &form.data), "{case}");
+        let message = self.protobuf.next_data().await;
+        assert_eq!(message.data, Some(of(form.protobuf())), "{case}");
+        assert_eq!(message.from, message.group.map_or("server", |_| "group"), "{case}");
         assert_eq!(self.simple.next().await, form.simple, "{case}");
     }
 }
@@ -71,6 +96,36 @@ async fn what_a_json_client_sends_reaches_each_kind_of_client_in_its_form() {
         sender.send_text(&format!(r#"{{"type":"sendToGroup","group":"g",{content}}}"#)).await;
         receivers.expect(content, form).await;
     }
+}
+
+#[tokio::test]
+async fn what_a_protobuf_client_sends_reaches_each_kind_of_client_in_its_form() {
+    let server = Server::start().await;
+    let mut receivers = Receivers::connect(&server).await;
+    let mut sender = server.connect("chat", ClientSpec::protobuf_member()).await;
+    let json = r#"{"a": [1 ,2]}"#;
+    let cases = [
+        (Data::TextData("hé\n".into()), form("text", "hé\n", text("hé\n"))),
+        (Data::TextData(String::new()), form("text", "", text(""))),
+        (Data::JsonData(json.into()), form("json", json!({"a": [1, 2]}), text(json))),
+        (Data::JsonData("\"quoted\"".into()), form("json", "quoted", text("\"quoted\""))),
+        (Data::BinaryData(vec![0, 1, 255].into()), form("binary", "AAH/", bytes(&[0, 1, 255]))),
+        (Data::BinaryData(vec![].into()), form("binary", "", bytes(&[]))),
+        (Data::ProtobufData(any(ANY)), form("protobuf", "CgF0EgEB", bytes(ANY))),
+        (Data::ProtobufData(any(&[])), form("protobuf", "", bytes(&[]))),
+    ];
+    for (data, form) in cases {
+        let case = format!("{data:?}");
+        sender.send_protobuf(Message::SendToGroupMessage(send("g", data))).await;
+        receivers.expect(&case, form).await;
+    }
+    let metadata_alone = SendToGroupMessage {
+        group: "g".into(),
+        metadata: [("k".into(), "v".into())].into(),
+        ..SendToGroupMessage::default()
+    };
+    sender.send_protobuf(Message::SendToGroupMessage(metadata_alone)).await;
+    receivers.expect("metadata alone", form("text", "", text(""))).await;
 }
 
 #[tokio::test]

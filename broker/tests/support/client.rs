@@ -35,6 +35,7 @@ pub struct Client {
     subprotocol: Option<String>,
     connection_id: Option<String>,
     speaks_json: bool,
+    speaks_protobuf: bool,
     next_ack: u64,
     next_marker: u64,
 }
@@ -59,25 +60,29 @@ impl Client {
             subprotocol: chosen.map(|name| name.to_str().unwrap().to_owned()),
             connection_id: None,
             speaks_json: spec.speaks_json(),
+            speaks_protobuf: spec.speaks_protobuf(),
             next_ack: 1_000_000,
             next_marker: 0,
         }
     }
 
-    /// Waits until the connection is visible to everybody: a JSON client reads its `connected`, any other asks for a
-    /// pong, which is not answered before.
+    /// Waits until the connection is visible to everybody: a client of a subprotocol reads its `connected`, any other
+    /// asks for a pong, which is not answered before.
     pub async fn settle(&mut self) {
-        if !self.speaks_json {
-            return self.expect_nothing_before_pong().await;
+        if self.speaks_json {
+            let message = self.next_json().await;
+            assert_eq!((&message["type"], &message["event"]), (&json!("system"), &json!("connected")));
+            self.connection_id = Some(message["connectionId"].as_str().unwrap().to_owned());
+        } else if self.speaks_protobuf {
+            self.connection_id = Some(self.next_connected().await.connection_id);
+        } else {
+            self.expect_nothing_before_pong().await;
         }
-        let message = self.next_json().await;
-        assert_eq!((&message["type"], &message["event"]), (&json!("system"), &json!("connected")));
-        self.connection_id = Some(message["connectionId"].as_str().unwrap().to_owned());
     }
 
-    /// The id that the broker gave to a JSON connection.
+    /// The id that the broker gave to a connection with a subprotocol.
     pub fn connection_id(&self) -> &str {
-        self.connection_id.as_deref().expect("only a settled JSON client knows its id")
+        self.connection_id.as_deref().expect("only a settled client of a subprotocol knows its id")
     }
 
     /// The subprotocol that the broker chose.

@@ -11,6 +11,7 @@ mod config;
 mod frame;
 mod handler;
 mod panics;
+pub mod protobuf;
 mod raw;
 mod rest;
 mod server;
@@ -33,6 +34,9 @@ pub use token::Token;
 
 /// The JSON subprotocol.
 pub const JSON: &str = "json.webpubsub.azure.v1";
+
+/// The protobuf subprotocol.
+pub const PROTOBUF: &str = "protobuf.webpubsub.azure.v1";
 
 /// Longest wait for something that must happen. Generous, for it is only used up when a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(10);

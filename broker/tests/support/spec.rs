@@ -2,7 +2,7 @@
 
 use super::server::Server;
 use super::token::Token;
-use super::{JSON, escape};
+use super::{JSON, PROTOBUF, escape};
 
 /// User, roles, groups, subprotocol and query of a client.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,11 @@ impl ClientSpec {
         Self::simple().offer(JSON)
     }
 
+    /// A client that offers the protobuf subprotocol.
+    pub fn protobuf() -> Self {
+        Self::simple().offer(PROTOBUF)
+    }
+
     /// A client that offers no subprotocol.
     pub fn simple() -> Self {
         Self::default()
@@ -34,7 +39,16 @@ impl ClientSpec {
 
     /// A JSON client that may join, leave and publish to every group.
     pub fn member() -> Self {
-        Self::json().role("webpubsub.joinLeaveGroup").role("webpubsub.sendToGroup")
+        Self::json().free()
+    }
+
+    /// A protobuf client that may do the same.
+    pub fn protobuf_member() -> Self {
+        Self::protobuf().free()
+    }
+
+    fn free(self) -> Self {
+        self.role("webpubsub.joinLeaveGroup").role("webpubsub.sendToGroup")
     }
 
     /// The user.
@@ -81,7 +95,16 @@ impl ClientSpec {
 
     /// Whether the client speaks the JSON subprotocol.
     pub fn speaks_json(&self) -> bool {
-        self.subprotocol.as_deref().is_some_and(|offer| offer.to_ascii_lowercase().contains(JSON))
+        self.offers(JSON)
+    }
+
+    /// Whether the client speaks the protobuf subprotocol.
+    pub fn speaks_protobuf(&self) -> bool {
+        self.offers(PROTOBUF)
+    }
+
+    fn offers(&self, name: &str) -> bool {
+        self.subprotocol.as_deref().is_some_and(|offer| offer.to_ascii_lowercase().contains(name))
     }
 
     /// Path and query of the request.

@@ -23,7 +23,7 @@ fn frames_from_clients_mean_what_the_pairs_say() {
     for subprotocol in Subprotocol::ALL {
         let mut seen = BTreeSet::new();
         for case in cases::read(folder(subprotocol), Side::Upstream) {
-            match (decode(subprotocol, case.wire.as_bytes()), &case.meaning) {
+            match (decode(subprotocol, &bytes(subprotocol, &case.wire)), &case.meaning) {
                 (Ok(message), Meaning::Message(expected)) => {
                     assert_eq!(notation::of_upstream(&message), *expected, "{case}");
                     seen.insert(notation::name(expected).to_owned());
@@ -47,7 +47,8 @@ fn messages_to_clients_become_the_frames_of_the_pairs() {
             let message = message_of(&case);
             let mut frame = b"kept".to_vec();
             encode(subprotocol, &message, &mut frame);
-            assert_eq!(String::from_utf8(frame).unwrap(), format!("kept{}", case.wire), "{case}");
+            let expected = [b"kept", &bytes(subprotocol, &case.wire)[..]].concat();
+            assert_eq!(frame, expected, "{case}: {}", String::from_utf8_lossy(&frame));
             seen.insert(name_of(&message).to_owned());
         }
         assert_eq!(seen, names(DOWNSTREAM), "{subprotocol:?}");
@@ -57,12 +58,22 @@ fn messages_to_clients_become_the_frames_of_the_pairs() {
 fn folder(subprotocol: Subprotocol) -> &'static str {
     match subprotocol {
         Subprotocol::Json => "json",
+        Subprotocol::Protobuf => "protobuf",
+    }
+}
+
+/// What stands on the wire where a case shows this.
+fn bytes(subprotocol: Subprotocol, wire: &str) -> Vec<u8> {
+    match subprotocol {
+        Subprotocol::Json => wire.as_bytes().to_vec(),
+        Subprotocol::Protobuf => notation::from_hex(&wire.replace(' ', "")).to_vec(),
     }
 }
 
 fn decode(subprotocol: Subprotocol, wire: &[u8]) -> Result<Upstream, String> {
     match subprotocol.encoding() {
         Encoding::Json => codec::json::decode(wire).map_err(|error| error.to_string()),
+        Encoding::Protobuf => codec::protobuf::decode(wire).map_err(|error| error.to_string()),
         Encoding::Simple => panic!("no subprotocol has bare payloads"),
     }
 }
@@ -70,6 +81,7 @@ fn decode(subprotocol: Subprotocol, wire: &[u8]) -> Result<Upstream, String> {
 fn encode(subprotocol: Subprotocol, message: &Downstream, out: &mut Vec<u8>) {
     match subprotocol.encoding() {
         Encoding::Json => codec::json::encode(message, out),
+        Encoding::Protobuf => codec::protobuf::encode(message, out),
         Encoding::Simple => panic!("no subprotocol has bare payloads"),
     }
 }

@@ -124,7 +124,7 @@ fn content(noted: &Value) -> Content {
     Content { payload, metadata: pairs.map(|pairs| Metadata::new(pairs).unwrap()) }
 }
 
-fn from_hex(digits: &str) -> Bytes {
+pub(crate) fn from_hex(digits: &str) -> Bytes {
     let bytes = (0..digits.len()).step_by(2);
     bytes.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }

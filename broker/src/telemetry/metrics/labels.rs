@@ -7,11 +7,13 @@ pub enum Protocol {
     Simple,
     /// `json.webpubsub.azure.v1`
     Json,
+    /// `protobuf.webpubsub.azure.v1`
+    Protobuf,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 2] = [Self::Simple, Self::Json];
+    pub const ALL: [Self; 3] = [Self::Simple, Self::Json, Self::Protobuf];
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
@@ -23,6 +25,7 @@ impl Protocol {
         match self {
             Self::Simple => "simple",
             Self::Json => "json",
+            Self::Protobuf => "protobuf",
         }
     }
 }

@@ -1,0 +1,55 @@
+//! Any bytes as the frame of a protobuf client. What is understood must become messages that protobuf and JSON clients
+//! can read, and that carry the payload unchanged.
+#![no_main]
+
+use codec::message::{Content, DataType, Downstream, Origin, Payload, Upstream};
+use codec::{json, protobuf};
+use libfuzzer_sys::fuzz_target;
+use prost::Message as _;
+use proto::client::DownstreamMessage;
+use proto::client::downstream_message::Message;
+use proto::client::message_data::Data;
+use serde::de::IgnoredAny;
+
+fuzz_target!(|frame: &[u8]| {
+    match protobuf::decode(frame) {
+        Ok(Upstream::SendToGroup(send)) => {
+            let origin = Origin::Group { group: send.group, from_user_id: None };
+            check(origin, send.content);
+        }
+        Ok(Upstream::Event { content, .. }) => check(Origin::Server, content),
+        Ok(_) => {}
+        Err(error) => drop(error.to_string()),
+    }
+});
+
+fn check(origin: Origin, content: Content) {
+    let payload = content.payload.clone();
+    let metadata = content.metadata.clone();
+    let message = Downstream::Message { origin, content };
+
+    let mut frame = Vec::new();
+    json::encode(&message, &mut frame);
+    serde_json::from_slice::<IgnoredAny>(&frame).expect("an envelope is JSON");
+
+    frame.clear();
+    protobuf::encode(&message, &mut frame);
+    let read = DownstreamMessage::decode(&frame[..]).expect("a message is protobuf");
+    let Some(Message::DataMessage(read)) = read.message else {
+        panic!("a message is data");
+    };
+    let sent = metadata.iter().flat_map(|metadata| metadata.iter());
+    assert!(read.metadata.iter().map(|(key, value)| (&**key, &**value)).eq(sent), "metadata is passed on");
+    let data = read.data.and_then(|data| data.data).expect("data is always there");
+    let (data_type, bytes) = match data {
+        Data::TextData(text) => (DataType::Text, text.into()),
+        Data::BinaryData(bytes) => (DataType::Binary, bytes),
+        Data::ProtobufData(any) => (DataType::Protobuf, any.encode_to_vec().into()),
+        Data::JsonData(json) => (DataType::Json, json.into()),
+    };
+    assert_eq!(data_type, payload.data_type());
+    assert_eq!(bytes, payload.bytes());
+    if data_type == DataType::Json {
+        assert_eq!(Payload::json(bytes), Ok(payload), "other nodes take it too");
+    }
+}
