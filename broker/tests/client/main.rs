@@ -12,7 +12,6 @@ mod matrix;
 mod membership;
 mod metadata;
 mod protobuf;
-mod protobuf_events;
 mod protobuf_malformed;
 mod publishing;
 mod simple;

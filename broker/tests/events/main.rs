@@ -17,6 +17,7 @@ mod lifecycle;
 mod order;
 mod outcomes;
 mod presence;
+mod protobuf;
 mod replies;
 mod responses;
 mod retries;
