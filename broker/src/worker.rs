@@ -155,6 +155,8 @@ async fn work(number: usize, common: Common, own: Own) {
     let drained = async {
         connections.drain(common.drain.wave.get(), common.drain.grace).await;
         http.drained().await;
+        // A client whose request was being answered may have come in meanwhile.
+        connections.drain(common.drain.wave.get(), common.drain.grace).await;
         // What an application does about an event is often a REST call, which nobody here takes any more.
         if tokio::time::timeout(EVENTS_PATIENCE, events.flushed()).await.is_err() {
             tracing::warn!(worker = number, "event handlers did not take the last events in time");

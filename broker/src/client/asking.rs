@@ -50,7 +50,9 @@ impl From<Unanswered> for Rejection {
             Unanswered::Call(CallError::Status(status)) if !status.is_informational() => {
                 Self::ByHandler(status)
             }
-            Unanswered::Event(_) | Unanswered::Call(_) | Unanswered::Answer(_) => Self::NoAnswer,
+            Unanswered::Event(_) | Unanswered::Call(_) | Unanswered::Answer(_) | Unanswered::State => {
+                Self::NoAnswer
+            }
         }
     }
 }

@@ -120,14 +120,8 @@ impl Handshake {
         peer: Peer,
     ) -> Result<Newcomer, Box<Response<Full<Bytes>>>> {
         self.check_stopping()?;
-        let Some(permit) = self.capacity.take() else {
-            self.count(ConnectOutcome::TooManyConnections);
-            if let Some(Pass { withheld }) = self.refusals.pass() {
-                tracing::warn!(withheld, "connection count reaches limit");
-            }
-            let text = "The service has as many connections as it may have. Try again later.";
-            return Err(Box::new(later(StatusCode::TOO_MANY_REQUESTS, text)));
-        };
+        // A place is taken after the question only: clients of a hub whose handler hangs would take all of them.
+        drop(self.place()?);
         let router = &self.connections.router;
         let connection_id = ConnectionId::new(rand::random(), router.worker() as u8, router.node());
         let mut correspondence = Correspondence::new(self.host(&peer.origin(head)));
@@ -135,10 +129,23 @@ impl Handshake {
         let guest = asked.map_err(|rejection| Box::new(self.reject(&rejection)))?;
         // Asking may have taken long.
         self.check_stopping()?;
+        let permit = self.place()?;
         let keep_alive = self.settings.borrow().hub(&guest.hub).keep_alive_interval.as_secs();
         let keep_alive = u8::try_from(keep_alive).unwrap_or(u8::MAX);
         correspondence.agreed(guest.agreed());
         Ok(Newcomer { guest, connection_id, correspondence, keep_alive, permit })
+    }
+
+    /// One of the connections that the node may have.
+    fn place(&self) -> Result<Permit, Box<Response<Full<Bytes>>>> {
+        self.capacity.take().ok_or_else(|| {
+            self.count(ConnectOutcome::TooManyConnections);
+            if let Some(Pass { withheld }) = self.refusals.pass() {
+                tracing::warn!(withheld, "connection count reaches limit");
+            }
+            let text = "The service has as many connections as it may have. Try again later.";
+            Box::new(later(StatusCode::TOO_MANY_REQUESTS, text))
+        })
     }
 
     fn check_stopping(&self) -> Result<(), Box<Response<Full<Bytes>>>> {

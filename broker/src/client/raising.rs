@@ -27,6 +27,10 @@ impl Connections {
 
     /// Tells the application that a connection has been made, and then of the groups that it has joined by that.
     pub(super) fn raise_start(&self, connection: &Rc<Connection>) {
+        // It may have ended while it was being made.
+        if !self.table.borrow().contains_key(connection.key) {
+            return;
+        }
         // What has been noted of its groups so far is told below, and must not be told again.
         self.raise_presence();
         connection.is_active.set(true);

@@ -22,6 +22,8 @@ use crate::settings::HubSettings;
 const WAITING_CALLS: usize = 10_000;
 /// Most bytes of calls to a handler that wait.
 const WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// Most bytes of all long answers of a handler together.
+const ANSWER_ROOM: usize = 64 * 1024 * 1024;
 /// Longest answer of a handler.
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
@@ -45,6 +47,7 @@ impl Checker<'_> {
                 calls: calls?,
                 waiting_calls: WAITING_CALLS,
                 waiting_bytes: WAITING_BYTES,
+                answer_room: ANSWER_ROOM,
             },
             answer_bytes: ANSWER_BYTES,
             addresses: AddressRules { refuse_private: refuse_private?, allowed: allowed? },

@@ -11,7 +11,9 @@ mod watched;
 pub mod webhook;
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use codec::ids::HubName;
 use codec::message::Content;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use lru::LruCache;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use url::Url;
@@ -38,6 +41,11 @@ use routes::Routes;
 use signature::Signatures;
 use webhook::{Call, Route, WebhookClient};
 
+/// Longest state that an application may attach to a connection, in bytes: it travels as a header, which most servers
+/// do not take longer, and stays in memory as long as the connection.
+const MAX_STATE: usize = 16 * 1024;
+/// Hubs whose failures are logged apart from each other.
+const LOGGED_HUBS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 const SIGNATURE: HeaderName = HeaderName::from_static("ce-signature");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 
@@ -48,7 +56,8 @@ pub struct Events {
     /// Notifications that are under way.
     open: Cell<usize>,
     one_done: Notify,
-    failures: Throttle,
+    /// Failures by hub, so that one hub's do not hide another's.
+    failures: RefCell<LruCache<HubName, Throttle>>,
     tap: Tap,
     routes: RefCell<Routes>,
     signatures: RefCell<Signatures>,
@@ -69,6 +78,9 @@ pub enum Unanswered {
     /// Its handler answered something else than it may.
     #[error(transparent)]
     Answer(#[from] InvalidAnswer),
+    /// Its handler attached more to the connection than it may.
+    #[error("the answer's ce-connectionState has more than 16 KiB; keep what is long elsewhere")]
+    State,
 }
 
 impl Events {
@@ -79,7 +91,7 @@ impl Events {
             settings,
             open: Cell::new(0),
             one_done: Notify::new(),
-            failures: Throttle::default(),
+            failures: RefCell::new(LruCache::new(LOGGED_HUBS)),
             tap,
             routes: RefCell::default(),
             signatures: RefCell::default(),
@@ -102,7 +114,11 @@ impl Events {
     pub fn address(&self, event: &Event, correspondence: &Correspondence) -> Option<Delivery> {
         let settings = self.settings.borrow().clone();
         let handler = settings.hub(&event.source.hub).handler(event.what.kind())?;
-        Some(Delivery(self.call(event, handler, correspondence, &settings.keys)))
+        let call = self.call(event, handler, correspondence, &settings.keys);
+        if let Err(fault) = &call {
+            self.log(&event.source.hub, event.what.kind().name(), fault);
+        }
+        Some(Delivery(call))
     }
 
     fn call(
@@ -131,16 +147,21 @@ impl Events {
         let result = self.webhooks.call(call).await;
         self.tap.record(|| watched::handler_called(call, start.elapsed(), &result));
         result.map_err(|error| {
-            self.log(call, &error);
+            self.log_call(call, &error);
             error.into()
         })
     }
 
-    fn log(&self, call: &Call, why: &dyn std::fmt::Display) {
-        if let Some(Pass { withheld }) = self.failures.pass() {
-            let Route { hub, event, handler, .. } = &*call.route;
-            tracing::warn!(%hub, event, handler = %handler.url, withheld, "event failed: {why}");
+    fn log(&self, hub: &HubName, event: &str, why: &dyn Display) {
+        let pass = self.failures.borrow_mut().get_or_insert_mut_ref(hub, Throttle::default).pass();
+        if let Some(Pass { withheld }) = pass {
+            tracing::warn!(%hub, event, withheld, "event failed: {why}");
         }
+    }
+
+    fn log_call(&self, call: &Call, why: &dyn Display) {
+        let Route { hub, event, handler, .. } = &*call.route;
+        self.log(hub, event, &format_args!("{}: {why}", handler.url));
     }
 
     /// Asks whether a client may connect, and as what.
@@ -150,7 +171,8 @@ impl Events {
     pub async fn ask_connect(&self, delivery: &Delivery) -> Result<(Answer, ConnectAnswer), Unanswered> {
         let answer = self.send(delivery).await?;
         let wishes = cloud_event::read_connect_answer(&answer.body);
-        Ok((answer, self.understood(delivery, wishes)?))
+        let wishes = self.understood(delivery, &answer, wishes)?;
+        Ok((answer, wishes))
     }
 
     /// Sends a user event, and gives what its sender is to be told, if anything.
@@ -160,12 +182,24 @@ impl Events {
     pub async fn ask_user(&self, delivery: &Delivery) -> Result<(Answer, Option<Content>), Unanswered> {
         let answer = self.send(delivery).await?;
         let reply = cloud_event::read_reply(lines(&answer.headers), answer.body.clone());
-        Ok((answer, self.understood(delivery, reply)?))
+        let reply = self.understood(delivery, &answer, reply)?;
+        Ok((answer, reply))
     }
 
-    fn understood<T>(&self, delivery: &Delivery, read: Result<T, InvalidAnswer>) -> Result<T, InvalidAnswer> {
+    fn understood<T>(
+        &self,
+        delivery: &Delivery,
+        answer: &Answer,
+        read: Result<T, InvalidAnswer>,
+    ) -> Result<T, Unanswered> {
+        let is_long = |state: &str| state.len() > MAX_STATE;
+        let state = cloud_event::connection_state(lines(&answer.headers));
+        let read = match state.is_some_and(is_long) {
+            true => Err(Unanswered::State),
+            false => read.map_err(Unanswered::from),
+        };
         if let (Err(fault), Ok(call)) = (&read, &delivery.0) {
-            self.log(call, fault);
+            self.log_call(call, fault);
         }
         read
     }

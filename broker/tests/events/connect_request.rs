@@ -185,3 +185,26 @@ async fn a_client_that_may_not_connect_is_not_asked_about() {
     let _client = server.connect("chat", ClientSpec::json().user("the first")).await;
     assert_eq!(handler.expect("connect").await.header("ce-userid"), Some("the first"));
 }
+
+#[tokio::test]
+async fn clients_that_wait_for_the_application_take_nobody_s_place() {
+    let handler = Handler::start().await;
+    let gate = Gate::new();
+    handler.always("connect", Answer::status(204).held_by(&gate));
+    let server = Server::with(|setup| {
+        setup.max_connections(1);
+        setup.handler("chat", &handler, |spec| spec.system(&["connect"]));
+    })
+    .await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(knock_unanswered(&server, &ClientSpec::json()).await);
+        handler.expect("connect").await;
+    }
+    let client = server.connect("other", ClientSpec::json()).await;
+    gate.open();
+    for socket in &mut waiting {
+        assert_eq!(socket.read_response().await.status, 429);
+    }
+    client.close().await;
+}

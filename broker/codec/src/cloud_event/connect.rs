@@ -11,6 +11,10 @@ use super::InvalidAnswer;
 use crate::event::ConnectAnswer;
 use crate::ids::{GroupName, UserId};
 
+/// Most groups, and most roles, that an application may name. The service states no number; each costs time and memory of
+/// the whole node.
+const MAX_NAMES: usize = 1000;
+
 /// Reads the body of a successful answer, which is JSON whatever its content type says. No bytes and `null` mean that
 /// the application wishes nothing. Names of properties ignore case, and of a repeated one the last counts.
 ///
@@ -44,10 +48,13 @@ fn string(raw: &RawValue, property: &'static str) -> Result<String, InvalidAnswe
 }
 
 fn list(raw: Option<&RawValue>, property: &'static str) -> Result<Option<Vec<String>>, InvalidAnswer> {
-    let expected = "a list of strings";
-    raw.map(|raw| serde_json::from_str(raw.get()))
-        .transpose()
-        .map_err(|_| InvalidAnswer::Property { property, expected })
+    let fault = |expected| InvalidAnswer::Property { property, expected };
+    let names: Option<Vec<String>> =
+        raw.map(|raw| serde_json::from_str(raw.get())).transpose().map_err(|_| fault("a list of strings"))?;
+    match names {
+        Some(names) if names.len() > MAX_NAMES => Err(fault("a list of at most 1000 strings")),
+        names => Ok(names),
+    }
 }
 
 /// Source text of the properties that we know; nothing for one that is absent or null.
@@ -107,3 +114,17 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 /// A property's name, which may be written with escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_names_are_enough() {
+        for property in ["groups", "roles"] {
+            let answer = |count| format!("{{\"{property}\":[{}]}}", vec!["\"g\""; count].join(","));
+            assert!(read_connect_answer(answer(MAX_NAMES).as_bytes()).is_ok());
+            assert!(read_connect_answer(answer(MAX_NAMES + 1).as_bytes()).is_err());
+        }
+    }
+}

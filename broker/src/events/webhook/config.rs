@@ -41,6 +41,8 @@ pub struct HandlerLimits {
     pub waiting_calls: usize,
     /// Bytes of the calls that wait, with an allowance for each.
     pub waiting_bytes: usize,
+    /// Bytes of all answers together that are longer than 64 KiB.
+    pub answer_room: usize,
 }
 
 /// By which proxy handlers are reached. Its `Debug` shows neither user nor password.

@@ -35,6 +35,8 @@ pub(super) struct Handler {
     origin: String,
     limits: HandlerLimits,
     places: Arc<Semaphore>,
+    /// A permit for each byte of long answers.
+    room: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
     breaker: Mutex<Breaker>,
     /// Whether it is left alone.
@@ -80,6 +82,7 @@ impl Handler {
             origin: validation.origin().ascii_serialization(),
             limits,
             places: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
+            room: Arc::new(Semaphore::new(limits.answer_room)),
             waiting: Mutex::default(),
             breaker: Mutex::default(),
             open: watch::Sender::new(false),
@@ -115,6 +118,11 @@ impl Handler {
         drop(ticket);
         // The semaphore is never closed.
         place.map_err(|_| CallError::Overloaded)
+    }
+
+    /// The room that long answers share.
+    pub(super) fn room(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.room)
     }
 
     /// Asks for an attempt. Nothing means that the handler is left alone.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::settings::handler::UpstreamAuth;
@@ -86,6 +87,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body, as it came.
     pub body: Bytes,
+    /// What the body takes up of the handler's room, until the answer is dropped.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// How long to go on, and where it is noted how often it was tried.
@@ -160,7 +163,7 @@ impl WebhookClient {
         let place = handler.place(ticket).await?;
         drop(waiting);
         let _under_way = (place, calls.in_flight());
-        let request = self.request(call).await?;
+        let request = self.request(call, &handler).await?;
         self.persist(&request, &handler, Trying { deadline, attempts: &call.attempts }).await
     }
 
@@ -177,7 +180,7 @@ impl WebhookClient {
     }
 
     /// The request, the same for all attempts.
-    async fn request(&self, call: &Call) -> Result<Outgoing, CallError> {
+    async fn request(&self, call: &Call, handler: &Handler) -> Result<Outgoing, CallError> {
         let mut headers = call.headers.clone();
         headers.insert(ORIGIN, call.route.origin.clone());
         match &call.route.handler.auth {
@@ -195,7 +198,8 @@ impl WebhookClient {
         let answer_bytes = self.hooks.config.answer_bytes;
         let body = call.body.clone();
         let url = call.route.url.clone();
-        Ok(Outgoing { method: Method::POST, url, headers, body, answer_bytes })
+        let room = Some(handler.room());
+        Ok(Outgoing { method: Method::POST, url, headers, body, answer_bytes, room })
     }
 
     async fn persist(
@@ -215,8 +219,8 @@ impl WebhookClient {
             let result = result.unwrap_or(Err(CallError::TimedOut));
             attempt.ended(ended(&result));
             last = match result {
-                Ok(Reply { status, headers, body }) if status.is_success() => {
-                    return Ok(Answer { status, headers, body });
+                Ok(Reply { status, headers, body, room }) if status.is_success() => {
+                    return Ok(Answer { status, headers, body, _room: room });
                 }
                 Ok(reply) => CallError::Status(reply.status),
                 Err(error) => error,

@@ -184,7 +184,8 @@ fn request(config: &TokenConfig, resource: &str) -> Result<Outgoing, CallError> 
     headers.insert(header::CONTENT_TYPE, form_type);
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let body = form.finish().into();
-    Ok(Outgoing { method: Method::POST, url: config.url.clone(), headers, body, answer_bytes: ANSWER })
+    let url = config.url.clone();
+    Ok(Outgoing { method: Method::POST, url, headers, body, answer_bytes: ANSWER, room: None })
 }
 
 /// What stands in `Authorization` for a user and a password (RFC 7617).

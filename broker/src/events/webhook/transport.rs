@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, redirect};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::rustls;
 use url::Url;
@@ -31,6 +32,8 @@ const PING: Duration = Duration::from_secs(10);
 const DISCARDED: u64 = 64 * 1024;
 /// Longest time for that.
 const DISCARDING: Duration = Duration::from_secs(1);
+/// Longest body of a success that needs no room, in bytes.
+const SHORT: usize = 64 * 1024;
 /// Longest explanation of a failed connection, in characters.
 const DETAIL: usize = 200;
 
@@ -68,6 +71,9 @@ pub(super) struct Outgoing {
     pub(super) body: Bytes,
     /// Most bytes of the answer's body.
     pub(super) answer_bytes: usize,
+    /// Room for the bodies of long answers, which all answers of the handler share: a permit for each byte. Nothing
+    /// where no answer may be long.
+    pub(super) room: Option<Arc<Semaphore>>,
 }
 
 /// An answer with any status. Only a success has a body.
@@ -75,6 +81,8 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// What a long body takes up of the room, until it is dropped.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 impl Transport {
@@ -111,11 +119,14 @@ impl Transport {
         }
         let response = self.client(&request.url).execute(prepared(request)).await.map_err(|e| fault(&e))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = match status.is_success() {
-            true => read(response, request.answer_bytes).await?,
-            false => discard(response).await,
+        let (body, room) = match status.is_success() {
+            true => read(response, request).await?,
+            false => {
+                discard(response).await;
+                (Bytes::new(), None)
+            }
         };
-        Ok(Reply { status, headers, body })
+        Ok(Reply { status, headers, body, room })
     }
 
     fn client(&self, url: &Url) -> &Client {
@@ -168,28 +179,46 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-async fn read(mut response: Response, limit: usize) -> Result<Bytes, CallError> {
+/// Reads a body. One that is not short must find room among the others, or fails: many handlers' worth of answers at
+/// once would be more than a node has.
+async fn read(
+    mut response: Response,
+    request: &Outgoing,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), CallError> {
+    let limit = request.answer_bytes;
     let too_large = CallError::AnswerTooLarge(limit);
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(too_large);
     }
     let mut body = BytesMut::new();
+    let mut room: Option<OwnedSemaphorePermit> = None;
     while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
         if body.len() + chunk.len() > limit {
             return Err(too_large);
         }
         body.extend_from_slice(&chunk);
+        let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if let Some(shared) = &request.room
+            && body.len() > SHORT.max(held)
+        {
+            let more = u32::try_from(body.len() - held).unwrap_or(u32::MAX);
+            let more = Arc::clone(shared).try_acquire_many_owned(more);
+            let more = more.map_err(|_| CallError::Overloaded)?;
+            match &mut room {
+                Some(room) => room.merge(more),
+                None => room = Some(more),
+            }
+        }
     }
-    Ok(body.freeze())
+    Ok((body.freeze(), room))
 }
 
-/// Reads a short body to its end and gives nothing of it; drops the connection of a long one.
-async fn discard(mut response: Response) -> Bytes {
+/// Reads a short body to its end; drops the connection of a long one.
+async fn discard(mut response: Response) {
     if response.content_length().is_some_and(|length| length <= DISCARDED) {
         // Whatever is wrong with it, the status is known.
         let _ = timeout(DISCARDING, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
     }
-    Bytes::new()
 }
 
 fn fault(error: &reqwest::Error) -> CallError {

@@ -9,7 +9,10 @@ use super::server::answer;
 use super::*;
 
 fn small(waiting_calls: usize, waiting_bytes: usize) -> WebhookConfig {
-    WebhookConfig { limits: HandlerLimits { calls: 2, waiting_calls, waiting_bytes }, ..config() }
+    WebhookConfig {
+        limits: HandlerLimits { calls: 2, waiting_calls, waiting_bytes, answer_room: 1 << 20 },
+        ..config()
+    }
 }
 
 async fn reasons(client: &WebhookClient, events: &[Call]) -> Vec<&'static str> {
@@ -92,4 +95,22 @@ async fn metrics_show_what_is_under_way_and_what_became_of_it() {
     ] {
         assert!(shows(line), "{line}\n{}", metrics.render());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_answers_share_the_room_that_their_handler_has() {
+    let server = Server::agreeing(|seen| {
+        let size = if seen.body == "short" { 64 << 10 } else { 600 << 10 };
+        Some(answer(200, "x".repeat(size)))
+    })
+    .await;
+    let limits = HandlerLimits { answer_room: 1 << 20, ..config().limits };
+    let client = client(WebhookConfig { limits, answer_bytes: 1 << 20, ..config() });
+    let sized = |body: &'static str| Call { body: body.into(), ..call(&server) };
+    let first = client.call(&sized("long")).await.unwrap();
+    assert_eq!(first.body.len(), 600 << 10);
+    assert_eq!(client.call(&sized("long")).await.unwrap_err(), CallError::Overloaded);
+    assert_eq!(client.call(&sized("short")).await.unwrap().body.len(), 64 << 10);
+    drop(first);
+    client.call(&sized("long")).await.unwrap();
 }

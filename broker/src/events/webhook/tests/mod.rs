@@ -25,7 +25,12 @@ use server::Server;
 fn config() -> WebhookConfig {
     WebhookConfig {
         timeout: Duration::from_secs(100),
-        limits: HandlerLimits { calls: 1000, waiting_calls: 10_000, waiting_bytes: 16 * 1024 * 1024 },
+        limits: HandlerLimits {
+            calls: 1000,
+            waiting_calls: 10_000,
+            waiting_bytes: 16 * 1024 * 1024,
+            answer_room: 64 * 1024 * 1024,
+        },
         answer_bytes: 1000,
         addresses: AddressRules::default(),
         authorities: Authorities::default(),

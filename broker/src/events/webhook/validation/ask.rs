@@ -31,6 +31,7 @@ pub(in crate::events::webhook) async fn ask(
         headers: HeaderMap::from_iter([(ORIGIN, origin.clone()), (VERSION, HeaderValue::from_static("1.0"))]),
         body: Bytes::new(),
         answer_bytes: BODY,
+        room: None,
     };
     let mut result = patiently(transport, &request).await;
     if matches!(result, Err(CallError::Status(StatusCode::NOT_FOUND))) {
