@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::backplane::LocalBus;
-use crate::client::Capacity;
+use crate::client::{Capacity, Desks};
 use crate::config::Config;
 use crate::edge::listener::{self, Bound};
 use crate::edge::operations::{self, Health, Operations, Stage};
@@ -141,6 +141,7 @@ impl Broker {
         let follower =
             Follower { source: config.hubs, settings: sender, reread, metrics: Arc::clone(&metrics) };
         let following = follower.run(stopping.clone());
+        let (desks, own_desks) = Desks::new(config.workers.get());
         let common = Common {
             node: config.node_id,
             switchboard,
@@ -149,6 +150,7 @@ impl Broker {
             settings,
             metrics: Arc::clone(&metrics),
             capacity: Arc::new(Capacity::new(config.client.max_connections)),
+            desks,
             client: config.client,
             rest: config.rest,
             drain: config.drain,
@@ -159,8 +161,8 @@ impl Broker {
         };
         let webhooks = Webhooks::new(config.webhooks, Arc::clone(&metrics)).map_err(StartError::Webhooks)?;
         let health = Health::default();
-        for (number, bound) in bound.into_iter().enumerate() {
-            let own = Own { bound, webhooks: webhooks.client().map_err(StartError::Webhooks)? };
+        for (number, (bound, desk)) in bound.into_iter().zip(own_desks).enumerate() {
+            let own = Own { bound, webhooks: webhooks.client().map_err(StartError::Webhooks)?, desk };
             worker::spawn(number, common.clone(), own).map_err(StartError::Worker)?;
         }
         // From here on only the workers hold it, so that the channel closes with the last of them.

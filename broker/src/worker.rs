@@ -18,7 +18,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::auth::audience::Origins;
 use crate::backplane::Bus;
-use crate::client::{Capacity, ClientConfig, Connections, ConnectionsParts, Handshake};
+use crate::client::{Capacity, ClientConfig, Connections, ConnectionsParts, Desk, Desks, Handshake};
+
 use crate::edge::listener::{Bound, Http};
 use crate::edge::routes::Routes;
 use crate::events::Events;
@@ -58,6 +59,7 @@ pub(crate) struct Common {
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) capacity: Arc<Capacity>,
+    pub(crate) desks: Desks,
     pub(crate) client: ClientConfig,
     pub(crate) rest: RestConfig,
     pub(crate) drain: DrainConfig,
@@ -75,6 +77,7 @@ pub(crate) struct Common {
 pub(crate) struct Own {
     pub(crate) bound: Vec<Bound>,
     pub(crate) webhooks: WebhookClient,
+    pub(crate) desk: Desk,
 }
 
 /// Starts a worker's thread. It ends when the node is told to stop and the worker's clients have gone, or when the
@@ -120,8 +123,8 @@ impl Drop for Ended {
 }
 
 async fn work(number: usize, common: Common, own: Own) {
-    let Own { bound, webhooks } = own;
-    let shard = Shard::new(common.client.outbox_limits());
+    let Own { bound, webhooks, desk } = own;
+    let shard = Shard::new(common.client.queue_limits());
     let place = Place { node: common.node.clone(), worker: number };
     let router = Router::new(place, shard, Arc::clone(&common.switchboard), Arc::clone(&common.bus));
     let events = Rc::new(Events::new(webhooks, common.settings.clone(), common.tap.clone()));
@@ -144,6 +147,7 @@ async fn work(number: usize, common: Common, own: Own) {
     let ticking = tokio::task::spawn_local(keep_ticking(Rc::clone(&connections)));
     let reading = keep_reading(Rc::clone(&connections), Arc::clone(&common.switchboard), number);
     let reading = tokio::task::spawn_local(reading);
+    let reserving = tokio::task::spawn_local(Rc::clone(&connections).keep_reserving(desk));
     tokio::select! {
         // An error means that the node is gone without a word, which ends the worker as well.
         _ = stopping.wait_for(|&stopping| stopping) => {}
@@ -151,6 +155,7 @@ async fn work(number: usize, common: Common, own: Own) {
         _ = flushing => return tracing::error!(worker = number, "the worker writes no more"),
         _ = ticking => return tracing::error!(worker = number, "the worker's clock has stopped"),
         _ = reading => return tracing::error!(worker = number, "the worker reads no letters any more"),
+        _ = reserving => return tracing::error!(worker = number, "the worker lets nobody come back"),
     }
     let drained = async {
         connections.drain(common.drain.wave.get(), common.drain.grace).await;
@@ -174,6 +179,7 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
         connections,
         origins: common.origins.clone(),
         settings: common.settings.clone(),
+        desks: common.desks.clone(),
         capacity: Arc::clone(&common.capacity),
         stopping: common.stopping.clone(),
         last_host: RefCell::new(Arc::from("")),

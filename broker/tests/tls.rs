@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use support::{ClientSpec, JSON, Server, escape, within_deadline};
+use support::{ClientSpec, JSON, JSON_RELIABLE, Server, escape, within_deadline};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -34,7 +34,7 @@ impl Secured {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         let server = Server::with(|setup| {
-            setup.tls(&chain, &key);
+            setup.tls(&chain, &key).workers(4);
         })
         .await;
         let mut roots = RootCertStore::empty();
@@ -57,17 +57,26 @@ impl Secured {
 
     /// A JSON client that may do everything with groups, after its `connected`.
     async fn connect(&self) -> WebSocketStream<TlsStream<TcpStream>> {
+        let mut socket = self.open(&self.path(), JSON).await;
+        assert_eq!(next(&mut socket).await["event"], "connected");
+        socket
+    }
+
+    /// Path and query of such a client, with its token.
+    fn path(&self) -> String {
         let authority = format!("localhost:{}", self.server.tls_address().port());
         let audience = format!("https://{authority}/client/hubs/chat");
         let roles = ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"];
         let token = self.server.client_token("chat").audience(audience).roles(roles).sign();
-        let url = format!("wss://{authority}/client/hubs/chat?access_token={}", escape(&token));
+        format!("/client/hubs/chat?access_token={}", escape(&token))
+    }
+
+    async fn open(&self, path: &str, subprotocol: &'static str) -> WebSocketStream<TlsStream<TcpStream>> {
+        let url = format!("wss://localhost:{}{path}", self.server.tls_address().port());
         let mut request = url.into_client_request().unwrap();
-        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(JSON));
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
         let handshake = tokio_tungstenite::client_async(request, self.dial().await);
-        let (mut socket, _) = within_deadline("the handshake", handshake).await.unwrap();
-        assert_eq!(next(&mut socket).await["event"], "connected");
-        socket
+        within_deadline("the handshake", handshake).await.unwrap().0
     }
 }
 
@@ -91,6 +100,35 @@ async fn messages_of_every_size_come_back_through_tls() {
         send(&mut client, json!({"type": "sendToGroup", "group": "g", "dataType": "text", "data": data}))
             .await;
         assert!(next(&mut client).await["data"] == data, "{size} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_reliable_client_comes_back_through_tls_on_any_worker() {
+    let secured = Secured::start().await;
+    let mut client = secured.open(&secured.path(), JSON_RELIABLE).await;
+    let connected = next(&mut client).await;
+    let value = |name: &str| escape(connected[name].as_str().unwrap());
+    let (id, token) = (value("connectionId"), value("reconnectionToken"));
+    let path = format!("/client/hubs/chat?awps_connection_id={id}&awps_reconnection_token={token}");
+    send(&mut client, json!({"type": "joinGroup", "group": "g", "ackId": 1})).await;
+    assert_eq!(next(&mut client).await["success"], true);
+    // Larger than what the kernel, or TLS, takes at once.
+    let data = "x".repeat(700_000);
+    for sequence_id in 1..=24 {
+        secured.server.rest().post("/api/hubs/chat/groups/g/:send").text(&data).expect(202).await;
+        if sequence_id % 2 == 0 {
+            drop(client);
+            client = secured.open(&path, JSON_RELIABLE).await;
+            for expected in [sequence_id - 1, sequence_id] {
+                let message = next(&mut client).await;
+                assert_eq!(message["sequenceId"], expected);
+                assert!(message["data"] == data);
+            }
+            send(&mut client, json!({"type": "sequenceAck", "sequenceId": sequence_id})).await;
+            send(&mut client, json!({"type": "ping"})).await;
+            assert_eq!(next(&mut client).await["type"], "pong");
+        }
     }
 }
 

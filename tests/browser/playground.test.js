@@ -52,6 +52,19 @@ test("a client without a subprotocol publishes to its group, in text and in byte
   await frame(ann, "message in a2 from bob").filter({ hasText: '"dataType":"binary","data":"AP8="' }).waitFor();
 });
 
+test("a reliable client says what it has received", async (t) => {
+  const page = await opened(t);
+  await page.getByLabel("Subprotocol").selectOption("jsonReliable");
+  const ann = await connect(page, "ann");
+  await join(ann, "a3");
+  await say(ann, "numbered");
+  await frame(ann, "message in a3 from ann").getByText('"sequenceId":1').waitFor();
+  await frames(ann).getByText('{"type":"sequenceAck","sequenceId":1}').waitFor();
+  // With the page alone its connection would live on for a while, as a member of its groups.
+  await ann.getByRole("button", { name: "Disconnect" }).click();
+  await frames(ann).getByText("1000").waitFor();
+});
+
 test("REST calls reach the clients, and their answers are shown", async (t) => {
   const page = await opened(t);
   const ann = await connect(page, "ann");

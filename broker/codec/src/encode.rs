@@ -1,8 +1,11 @@
 //! From a message to the frame of each encoding: the one place where the encodings meet.
 
+use bytes::Bytes;
+
+use crate::ids::SequenceId;
 use crate::message::{Downstream, FrameKind};
 use crate::subprotocol::Encoding;
-use crate::websocket::{Frame, Opcode};
+use crate::websocket::{Frame, Head, Opcode};
 use crate::{json, protobuf, simple};
 
 /// Encodes a message as the bytes that a socket of this encoding needs; `None` when the encoding has no form for it,
@@ -19,5 +22,62 @@ pub fn encode(encoding: Encoding, message: &Downstream) -> Option<Frame> {
             };
             Some(Frame::new(opcode, content))
         }
+    }
+}
+
+/// A frame with a sequence id: a beginning of its own, and the rest that it shares with the frame without one.
+#[derive(Debug, Clone)]
+pub struct Sequenced {
+    /// What stands first on the wire.
+    pub head: Head,
+    /// What follows it.
+    pub tail: Bytes,
+}
+
+/// Gives a message that is encoded already its sequence id, without encoding it again; `None` when the encoding has no
+/// place for one. `frame` must be that of a [`Downstream::Message`].
+pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Sequenced> {
+    match encoding {
+        Encoding::Json => {
+            let content = frame.content();
+            // All but the first brace.
+            let tail = content.slice(content.len().min(1)..);
+            let head = Head::build(Opcode::Text, tail.len(), |out| json::sequence_start(id, out));
+            Some(Sequenced { head, tail })
+        }
+        // No reliable protocol has these.
+        Encoding::Protobuf | Encoding::Simple => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Content, Origin, Payload};
+
+    #[test]
+    fn a_sequenced_frame_is_a_valid_one_with_the_same_content() {
+        let check = |len: usize, id: u64| {
+            let content = Content { payload: Payload::text("x".repeat(len)), metadata: None };
+            let message = Downstream::Message { origin: Origin::Server, content };
+            let frame = encode(Encoding::Json, &message).unwrap();
+            let Sequenced { head, tail } = sequence(Encoding::Json, &frame, SequenceId(id)).unwrap();
+            let plain = frame.content();
+            assert_eq!(tail.as_ptr(), plain[1..].as_ptr(), "nothing is copied");
+            let expected = format!(r#"{{"sequenceId":{id},{}"#, std::str::from_utf8(&plain[1..]).unwrap());
+            let whole = [head.bytes(), &tail].concat();
+            assert_eq!(whole, *Frame::new(Opcode::Text, expected.as_bytes()).bytes());
+        };
+        for len in [0, 20, 40, 60, 65_400, 65_536] {
+            for id in [1, 9, 10, 1_000, u64::MAX] {
+                check(len, id);
+            }
+        }
+    }
+
+    #[test]
+    fn bare_payloads_have_no_place_for_a_sequence_id() {
+        let frame = Frame::new(Opcode::Text, b"hi");
+        assert!(sequence(Encoding::Simple, &frame, SequenceId(1)).is_none());
     }
 }

@@ -19,4 +19,4 @@ pub mod websocket;
 mod any;
 mod encode;
 
-pub use encode::encode;
+pub use encode::{Sequenced, encode, sequence};

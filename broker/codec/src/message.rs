@@ -186,6 +186,8 @@ pub enum Downstream {
         connection_id: ConnectionId,
         /// The user, if the connection has one.
         user_id: Option<UserId>,
+        /// Proof for taking the connection up again, if it can be.
+        reconnection_token: Option<String>,
     },
     /// Last message before the application closes a connection.
     Disconnected {

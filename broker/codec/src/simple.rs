@@ -66,7 +66,11 @@ mod tests {
     #[test]
     fn clients_receive_nothing_else() {
         let rows = [
-            Downstream::Connected { connection_id: ConnectionId::parse("c").unwrap(), user_id: None },
+            Downstream::Connected {
+                connection_id: ConnectionId::parse("c").unwrap(),
+                user_id: None,
+                reconnection_token: None,
+            },
             Downstream::Disconnected { message: "bye".to_owned() },
             Downstream::Ack { ack_id: AckId(1), result: Ok(()) },
             Downstream::Pong,

@@ -7,6 +7,8 @@
 pub enum Subprotocol {
     /// `json.webpubsub.azure.v1`
     Json,
+    /// `json.reliable.webpubsub.azure.v1`
+    JsonReliable,
     /// `protobuf.webpubsub.azure.v1`
     Protobuf,
 }
@@ -33,12 +35,13 @@ pub struct Negotiated<'a> {
 
 impl Subprotocol {
     /// Every protocol we speak.
-    pub const ALL: [Self; 2] = [Self::Json, Self::Protobuf];
+    pub const ALL: [Self; 3] = [Self::Json, Self::JsonReliable, Self::Protobuf];
 
     /// The registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json.webpubsub.azure.v1",
+            Self::JsonReliable => "json.reliable.webpubsub.azure.v1",
             Self::Protobuf => "protobuf.webpubsub.azure.v1",
         }
     }
@@ -46,9 +49,22 @@ impl Subprotocol {
     /// The bytes it needs.
     pub const fn encoding(self) -> Encoding {
         match self {
-            Self::Json => Encoding::Json,
+            Self::Json | Self::JsonReliable => Encoding::Json,
             Self::Protobuf => Encoding::Protobuf,
         }
+    }
+
+    /// Whether messages are numbered and kept until they are acknowledged, and a connection outlives its socket.
+    pub const fn is_reliable(self) -> bool {
+        match self {
+            Self::Json | Self::Protobuf => false,
+            Self::JsonReliable => true,
+        }
+    }
+
+    /// Place in a table with one place for each protocol, in the order of [`Subprotocol::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
     }
 
     /// Takes the first name of the offer that we speak, ignoring case; no such name makes a simple client.
@@ -99,6 +115,15 @@ mod tests {
             &["Protobuf.webpubsub.azure.v1", "json.webpubsub.azure.v1"],
             Some("Protobuf.webpubsub.azure.v1"),
         );
+        let reliable = "json.reliable.webpubsub.azure.v1";
+        check(&[reliable, "json.webpubsub.azure.v1"], Some(reliable));
+        check(&["json.webpubsub.azure.v1", reliable], Some("json.webpubsub.azure.v1"));
+    }
+
+    #[test]
+    fn every_protocol_has_its_own_place() {
+        let places: Vec<usize> = Subprotocol::ALL.into_iter().map(Subprotocol::index).collect();
+        assert_eq!(places, (0..Subprotocol::ALL.len()).collect::<Vec<_>>());
     }
 
     #[test]

@@ -120,14 +120,20 @@ proptest! {
     }
 
     #[test]
-    fn a_system_message_is_read_as_it_was_sent(id in "[A-Za-z0-9_-]{1,200}", user_id in user(), reason: String) {
+    fn a_system_message_is_read_as_it_was_sent(
+        id in "[A-Za-z0-9_-]{1,200}",
+        user_id in user(),
+        reason: String,
+        reconnection_token: Option<String>,
+    ) {
         let connected = Downstream::Connected {
             connection_id: ConnectionId::parse(&id).unwrap(),
             user_id: user_id.clone(),
+            reconnection_token: reconnection_token.clone(),
         };
         let system = |message| Message::SystemMessage(SystemMessage { message: Some(message) });
         let user_id = user_id.map_or(String::new(), |user| user.as_str().to_owned());
-        let expected = ConnectedMessage { connection_id: id, user_id, reconnection_token: None };
+        let expected = ConnectedMessage { connection_id: id, user_id, reconnection_token };
         prop_assert_eq!(read(&connected), system(system_message::Message::ConnectedMessage(expected)));
         let disconnected = Downstream::Disconnected { message: reason.clone() };
         let expected = DisconnectedMessage { reason };

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method, StatusCode, header, request};
 
-use codec::ids::{GroupName, HubName};
+use codec::ids::{ConnectionId, GroupName, HubName};
 use codec::subprotocol::Subprotocol;
 
 use crate::auth::audience::{Origins, RequestOrigin};
@@ -29,11 +29,18 @@ pub(super) struct Circumstances<'a> {
 pub(super) enum Admission {
     /// A new connection.
     Connect(Box<Guest>),
-    /// A client wants to take up a connection again, which no connection of ours can be: it is told so on a socket.
-    Recover {
-        /// The subprotocol to agree on, so that the client looks at the close code.
-        subprotocol: Option<String>,
-    },
+    /// A client wants to take up a connection again.
+    Recover(Recovering),
+}
+
+/// A client's wish to take up a connection again.
+#[derive(Debug)]
+pub(super) struct Recovering {
+    pub(super) hub: HubName,
+    /// The connection, if the client has proved that it was its own.
+    pub(super) connection_id: Option<ConnectionId>,
+    /// The subprotocol to agree on if it cannot be, so that the client looks at the close code.
+    pub(super) spelling: Option<String>,
 }
 
 /// A client that may connect.
@@ -63,6 +70,7 @@ impl Guest {
         match self.subprotocol {
             Some(Subprotocol::Json) => Speech::Json,
             Some(Subprotocol::Protobuf) => Speech::Protobuf,
+            Some(Subprotocol::JsonReliable) => Speech::JsonReliable,
             None => Speech::Simple(self.mode.clone()),
         }
     }
@@ -129,10 +137,11 @@ pub(super) fn admit(
     let offers =
         || head.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok());
     let negotiated = Subprotocol::negotiate(offers());
-    if query.recovers {
+    if let Some(connection_id) = &query.connection_id {
         let first = offers().flat_map(|list| list.split(',')).map(str::trim).find(|name| !name.is_empty());
-        let spelling = negotiated.map(|negotiated| negotiated.spelling).or(first);
-        return Ok(Admission::Recover { subprotocol: spelling.map(str::to_owned) });
+        let spelling = negotiated.map(|negotiated| negotiated.spelling).or(first).map(str::to_owned);
+        let connection_id = proven(connection_id, &query.reconnection_token, circumstances);
+        return Ok(Admission::Recover(Recovering { hub, connection_id, spelling }));
     }
     let token = token(&head.headers, &query);
     let claims = claims(token, &hub, circumstances)?;
@@ -146,6 +155,20 @@ pub(super) fn admit(
         subprotocol: negotiated.map(|negotiated| negotiated.subprotocol),
         spelling: negotiated.map(|negotiated| negotiated.spelling.to_owned()),
     })))
+}
+
+/// The connection that a client wants to take up again, if its token is for that. The client's own token, which the SDKs
+/// send as well and which may have expired, is not looked at.
+fn proven(id: &str, token: &str, circumstances: &Circumstances<'_>) -> Option<ConnectionId> {
+    let Circumstances { settings, now, .. } = circumstances;
+    let connection_id = ConnectionId::parse(id).ok()?;
+    match token::verify_reconnection(token, &connection_id, &settings.keys.internal, *now) {
+        Ok(()) => Some(connection_id),
+        Err(error) => {
+            tracing::debug!(reason = error.reason(), "a reconnection token is refused");
+            None
+        }
+    }
 }
 
 /// What roles permit.
@@ -212,7 +235,9 @@ fn claims(token: Option<&str>, hub: &HubName, circumstances: &Circumstances<'_>)
 struct Query {
     hub: Option<String>,
     access_token: Option<String>,
-    recovers: bool,
+    /// Present if the client wants to take up this connection again.
+    connection_id: Option<String>,
+    reconnection_token: String,
     mode: String,
     group: Option<String>,
     no_echo: String,
@@ -226,7 +251,8 @@ impl Query {
             match name.to_ascii_lowercase().as_str() {
                 "hub" => parsed.hub = Some(value),
                 "access_token" => parsed.access_token = (!value.is_empty()).then_some(value),
-                "awps_connection_id" => parsed.recovers = !value.is_empty(),
+                "awps_connection_id" => parsed.connection_id = (!value.is_empty()).then_some(value),
+                "awps_reconnection_token" => parsed.reconnection_token = value,
                 "webpubsub_mode" => parsed.mode = value,
                 "group" => parsed.group = Some(value),
                 "noecho" => parsed.no_echo = value,

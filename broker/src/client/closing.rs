@@ -1,8 +1,8 @@
 //! How a connection that has ended takes leave of its client.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use codec::websocket::Frame;
@@ -25,33 +25,36 @@ pub(super) struct Ended {
 
 /// Writes what is queued and the close frame, then waits for the client to hang up; or drops the socket, if the reason
 /// asks for that or the client is too slow.
-pub(super) async fn take_leave(connections: &Connections, socket: &RefCell<Socket>, ended: Ended) {
+pub(super) async fn take_leave(connections: &Connections, mut socket: Socket, ended: Ended) {
     let Ended { reason, mut outbox } = ended;
     let frame = match reason.ending() {
-        Ending::Abort => return socket.borrow().forget_unsent(),
+        Ending::Abort => return socket.forget_unsent(),
         Ending::Close(code, text) => Frame::close(Some(code), text),
         Ending::Echo(code, text) => Frame::close(code, text),
     };
-    outbox.push(Rc::new(Parcel { frame, expires_at: None }), Default::default);
+    outbox.push(Rc::new(Parcel::new(&frame, None)), Default::default);
     let leave = async {
-        poll_fn(|cx| socket.borrow_mut().poll_write(cx, &mut outbox)).await?;
-        poll_fn(|cx| socket.borrow_mut().poll_shutdown(cx)).await
+        poll_fn(|cx| socket.poll_write(cx, &mut outbox)).await?;
+        poll_fn(|cx| socket.poll_shutdown(cx)).await
     };
     if !matches!(tokio::time::timeout(PATIENCE, leave).await, Ok(Ok(()))) {
-        return socket.borrow().forget_unsent();
+        return socket.forget_unsent();
     }
     // A client that has unread bytes thrown back at it may lose the close frame: read until it hangs up.
-    let _ = tokio::time::timeout(PATIENCE, hang_up(connections, socket)).await;
+    let _ = tokio::time::timeout(PATIENCE, hang_up(connections, &mut socket)).await;
 }
 
 /// Reads and forgets until the client ends its side.
-async fn hang_up(connections: &Connections, socket: &RefCell<Socket>) {
-    let is_open = || {
-        poll_fn(|cx| {
-            let mut buffer = connections.read_buffer.borrow_mut();
-            let read = socket.borrow_mut().poll_read(cx, &mut buffer);
-            read.map(|read| matches!(read, Ok(len) if len > 0))
-        })
-    };
-    while is_open().await {}
+async fn hang_up(connections: &Connections, socket: &mut Socket) {
+    poll_fn(|cx| {
+        let mut buffer = connections.read_buffer.borrow_mut();
+        loop {
+            match socket.poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(len)) if len > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
 }

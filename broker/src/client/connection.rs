@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::{Future, poll_fn};
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -33,7 +34,8 @@ const READ_AHEAD: usize = 64 * 1024;
 pub(super) struct Connection {
     pub(super) key: MemberKey,
     pub(super) connections: Rc<Connections>,
-    pub(super) socket: RefCell<Socket>,
+    /// Absent when it is lost and the connection waits for another, and when the connection takes leave.
+    pub(super) socket: RefCell<Option<Socket>>,
     session: RefCell<Session>,
     /// What the events of this connection have in common.
     pub(super) correspondence: RefCell<Correspondence>,
@@ -50,9 +52,24 @@ pub(super) struct Connection {
     last_seen: Cell<u32>,
     /// As much has been read ahead as may be, so nothing is heard of the client.
     is_deaf: Cell<bool>,
+    /// Second in which the connection is looked at next.
+    pub(super) look_at: Cell<u32>,
     /// Seconds between pings.
     pub(super) keep_alive: u8,
+    /// What lets a reliable connection outlive its socket.
+    pub(super) recovery: Option<Box<Recovery>>,
     _permit: Permit,
+}
+
+/// What lets a reliable connection outlive its socket.
+#[derive(Default)]
+pub(super) struct Recovery {
+    /// Second of the worker's clock in which a connection that is without a socket ends.
+    pub(super) deadline: Cell<u32>,
+    /// A client is about to take the connection up again.
+    pub(super) is_reserved: Cell<bool>,
+    /// What the client sent first on another socket, until the connection's task goes over to that.
+    renewed: RefCell<Option<Vec<u8>>>,
 }
 
 /// What a connection is made from.
@@ -94,11 +111,12 @@ impl Connection {
     pub(super) fn new(arrival: Arrival) -> Self {
         let Arrival { key, connections, socket, session, correspondence, keep_alive, permit } = arrival;
         connections.open.set(connections.open.get() + 1);
-        let now = connections.wheel.borrow().now();
+        let now = connections.now();
+        let recovery = session.is_reliable().then(Box::default);
         Self {
             key,
             connections,
-            socket: RefCell::new(socket),
+            socket: RefCell::new(Some(socket)),
             session: RefCell::new(session),
             correspondence: RefCell::new(correspondence),
             is_active: Cell::new(false),
@@ -108,7 +126,9 @@ impl Connection {
             ended: Cell::default(),
             last_seen: Cell::new(now),
             is_deaf: Cell::new(false),
+            look_at: Cell::new(now),
             keep_alive,
+            recovery,
             _permit: permit,
         }
     }
@@ -127,12 +147,63 @@ impl Connection {
 
     /// Lets the task take leave of the client. Nobody else uses the socket from now on.
     pub(super) fn end(&self, ended: Ended) {
+        self.stop_unblocking();
+        self.ended.set(Some(Box::new(ended)));
+        self.wake();
+    }
+
+    /// Takes the socket away, and with it the task that may wait for it.
+    pub(super) fn take_socket(&self) -> Option<Socket> {
+        self.stop_unblocking();
+        self.socket.take()
+    }
+
+    /// Gives the connection another socket, on which the client has begun with `first`. What is left of the former one
+    /// is taken in before.
+    pub(super) fn give_socket(&self, socket: Socket, first: Vec<u8>) {
+        self.socket.replace(Some(socket));
+        self.heard(first.len());
+        if let Some(recovery) = &self.recovery {
+            recovery.renewed.replace(Some(first));
+        }
+        self.wake();
+    }
+
+    fn stop_unblocking(&self) {
         if let Some(task) = self.unblocking.take() {
             task.abort();
         }
-        self.ended.set(Some(Box::new(ended)));
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
+        }
+    }
+
+    /// Until when the connection is kept without a socket, if it has none.
+    pub(super) fn is_missing_until(&self) -> Option<u32> {
+        let is_missing = self.socket.borrow().is_none();
+        self.recovery.as_ref().filter(|_| is_missing).map(|recovery| recovery.deadline.get())
+    }
+
+    /// Begins with the bytes of another socket, if there is one: the former's broken-off message is forgotten.
+    fn renew(&self) -> Option<Vec<u8>> {
+        let first = self.recovery.as_ref()?.renewed.take()?;
+        self.decoder.replace(Decoder::default());
+        Some(first)
+    }
+
+    /// Whether what is being taken in came from the socket that the connection has now.
+    fn hears_its_socket(&self) -> bool {
+        let is_renewed = self.recovery.as_ref().is_some_and(|recovery| recovery.renewed.borrow().is_some());
+        !is_renewed && self.socket.borrow().is_some()
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.socket.borrow_mut().as_mut() {
+            Some(socket) => socket.poll_read(cx, buffer),
+            None => Poll::Pending,
         }
     }
 
@@ -143,8 +214,13 @@ impl Connection {
             if let Some(ended) = self.ended.take() {
                 return Poll::Ready(Turn::Ended(ended));
             }
-            let read = self.socket.borrow_mut().poll_read(cx, &mut buffer);
-            match read {
+            if let Some(mut first) = self.renew() {
+                if let Some(pause) = self.take_in(&mut first) {
+                    return Poll::Ready(Turn::Pause(pause));
+                }
+                continue;
+            }
+            match self.poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(len)) if len > 0 => {
                     total += len;
                     self.heard(len);
@@ -173,7 +249,7 @@ impl Connection {
     }
 
     fn heard(&self, len: usize) {
-        self.last_seen.set(self.connections.wheel.borrow().now());
+        self.last_seen.set(self.connections.now());
         self.connections.counts.inbound_bytes.add(len as u64);
     }
 
@@ -190,8 +266,13 @@ impl Connection {
                 Ok(None) => break None,
                 Err(error) => Effect::Close(self.close_reason(error)),
             };
+            let is_last = matches!(effect, Effect::Close(_));
             if let Some(wait) = self.perform(effect) {
                 break Some(wait);
+            }
+            // Nothing follows a close frame, even if the connection lives on.
+            if is_last {
+                break None;
             }
             if router.shard().needs_flush() || router.is_congested() {
                 self.connections.flush();
@@ -217,12 +298,12 @@ impl Connection {
             }
         };
         let mut session = self.session();
-        self.connections.counts.messages_received(protocol_of(session.encoding())).add(1);
+        self.connections.counts.messages_received(protocol_of(session.subprotocol())).add(1);
         session.on_message(received)
     }
 
     fn pong(&self, content: &[u8]) {
-        let pong = Parcel { frame: Frame::new(Opcode::Pong, content), expires_at: None };
+        let pong = Parcel::new(&Frame::new(Opcode::Pong, content), None);
         self.connections.router.shard().push(self.key, Rc::new(pong));
     }
 
@@ -239,7 +320,8 @@ impl Connection {
         match effect {
             Effect::Nothing => {}
             Effect::Reply(message) => router.shard().tell(self.key, &message),
-            Effect::Close(reason) => self.connections.end(self.key, reason),
+            Effect::Acknowledge(up_to) => router.shard().acknowledge(self.key, up_to),
+            Effect::Close(reason) => self.close(reason),
             Effect::Do(Deed::Join(group), ack_id) => return self.join(group, ack_id),
             Effect::Do(Deed::Leave(group), ack_id) => {
                 let hub = self.session().hub().clone();
@@ -253,6 +335,14 @@ impl Connection {
             Effect::Do(Deed::Raise(event), ack_id) => return self.raise(*event, ack_id),
         }
         None
+    }
+
+    /// Ends the connection, unless a client that has lost its socket already only says that it does not want it any
+    /// longer.
+    fn close(&self, reason: CloseReason) {
+        if !reason.is_recoverable() || self.hears_its_socket() {
+            self.connections.end(self.key, reason);
+        }
     }
 
     fn raise(&self, event: UserEvent, ack_id: Option<AckId>) -> Option<Wait> {
@@ -283,7 +373,7 @@ impl Connection {
         match effect {
             Effect::Reply(message) => self.connections.router.shard().tell(self.key, &message),
             Effect::Close(reason) => self.connections.end(self.key, reason),
-            Effect::Nothing | Effect::Do(..) => {}
+            Effect::Nothing | Effect::Acknowledge(_) | Effect::Do(..) => {}
         }
     }
 
@@ -331,7 +421,8 @@ impl Connection {
     }
 
     /// Waits for something on behalf of the client, with an eye on its socket. Nothing when the connection has ended
-    /// meanwhile; what was waited for is dropped then.
+    /// meanwhile; what was waited for is dropped then. A reliable connection waits on without a socket, and what the
+    /// client sends on another one waits its turn.
     async fn attend<F: Future>(&self, awaited: F, unread: &mut Vec<u8>) -> Option<F::Output> {
         let mut awaited = Box::pin(awaited);
         let mut pings = PingFinder::default();
@@ -357,14 +448,13 @@ impl Connection {
 
     fn read_ahead(&self, cx: &mut Context<'_>, unread: &mut Vec<u8>) {
         let mut buffer = self.connections.read_buffer.borrow_mut();
-        while unread.len() < READ_AHEAD {
-            let read = self.socket.borrow_mut().poll_read(cx, &mut buffer);
-            match read {
+        while unread.len() < READ_AHEAD && self.hears_its_socket() {
+            match self.poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(len)) if len > 0 => {
                     self.heard(len);
                     unread.extend_from_slice(&buffer[..len]);
                 }
-                // The task is woken by that, and takes leave.
+                // The task is woken by that if it has to take leave.
                 Poll::Ready(_) => return self.connections.end(self.key, CloseReason::ConnectionLost),
                 Poll::Pending => return,
             }
@@ -404,8 +494,10 @@ async fn run(connection: Rc<Connection>) {
         match poll_fn(|cx| connection.poll_turn(cx)).await {
             Turn::Pause(pause) => Box::pin(connection.pause(pause)).await,
             Turn::Ended(ended) => {
-                let leave = closing::take_leave(&connection.connections, &connection.socket, *ended);
-                return Box::pin(leave).await;
+                if let Some(socket) = connection.take_socket() {
+                    Box::pin(closing::take_leave(&connection.connections, socket, *ended)).await;
+                }
+                return;
             }
         }
     }

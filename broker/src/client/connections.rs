@@ -10,7 +10,7 @@ use slotmap::SecondaryMap;
 use tokio::sync::Notify;
 
 use codec::message::Downstream;
-use codec::subprotocol::{Encoding, Subprotocol};
+use codec::subprotocol::Subprotocol;
 use codec::websocket::{Frame, Opcode};
 
 use super::ClientConfig;
@@ -117,25 +117,37 @@ impl Connections {
         }
     }
 
-    /// Takes in a connection that is attached to the hub and speaks `subprotocol`, and looks after it from now on.
-    pub(super) fn insert(&self, connection: &Rc<Connection>, subprotocol: Option<Subprotocol>) {
+    /// Takes in a connection that is attached to the hub, and looks after it from now on.
+    pub(super) fn insert(&self, connection: &Rc<Connection>) {
         let session = connection.session();
-        self.metrics.hub(session.hub().as_str()).opened(protocol_of(session.encoding()));
-        let protocol = subprotocol.map(Subprotocol::name);
+        self.metrics.hub(session.hub().as_str()).opened(protocol_of(session.subprotocol()));
+        let protocol = session.subprotocol().map(Subprotocol::name);
         self.tap.record(|| Record::Connected { client: traced(&session), protocol });
         drop(session);
         self.table.borrow_mut().insert(connection.key, Rc::clone(connection));
-        let mut wheel = self.wheel.borrow_mut();
-        let first_ping = wheel.now() + u32::from(connection.keep_alive);
-        wheel.add(connection.key, first_ping);
+        self.look_again(connection, self.now() + u32::from(connection.keep_alive));
+    }
+
+    /// Seconds since the worker's start.
+    pub(super) fn now(&self) -> u32 {
+        self.wheel.borrow().now()
+    }
+
+    /// Looks at a connection at this time instead of any that was asked for before.
+    pub(super) fn look_again(&self, connection: &Connection, at: u32) {
+        connection.look_at.set(self.wheel.borrow_mut().add(connection.key, at));
     }
 
     /// Ends a connection: from now on nobody reaches it, and its task takes leave of the client. Nothing happens if it
-    /// has ended already.
+    /// has ended already. A reliable connection only loses its socket if the reason is one that it can outlive.
     pub(super) fn end(&self, key: MemberKey, reason: CloseReason) {
-        let Some(connection) = self.table.borrow_mut().remove(key) else {
+        let Some(connection) = self.table.borrow().get(key).cloned() else {
             return;
         };
+        if reason.is_recoverable() && connection.recovery.is_some() {
+            return self.suspend(&connection, reason);
+        }
+        self.table.borrow_mut().remove(key);
         if let Some(message) = reason.farewell() {
             self.router.shard().tell(key, &Downstream::Disconnected { message });
         }
@@ -147,7 +159,7 @@ impl Connections {
 
     fn report_end(&self, session: &Session, reason: &CloseReason) {
         let (hub, connection) = (session.hub(), session.connection_id());
-        self.metrics.hub(hub.as_str()).closed(protocol_of(session.encoding()));
+        self.metrics.hub(hub.as_str()).closed(protocol_of(session.subprotocol()));
         self.metrics.close(reason.category(), initiator(reason));
         self.tap.record(|| Record::Ended { client: traced(session), category: reason.category() });
         tracing::info!(%hub, %connection, category = reason.category(), "connection ended");
@@ -181,27 +193,37 @@ impl Connections {
         }
     }
 
-    /// One second has passed: pings those whose time has come and ends those that have been silent for too long.
+    /// One second has passed: pings those whose time has come, and ends those that have been silent, or without a
+    /// socket, for too long.
     pub fn tick(&self) {
         let due = self.wheel.borrow_mut().turn();
-        let ping = Rc::new(Parcel { frame: Frame::new(Opcode::Ping, &[]), expires_at: None });
+        let now = self.now();
+        let ping = Rc::new(Parcel::new(&Frame::new(Opcode::Ping, &[]), None));
         for key in due {
-            let Some(connection) = self.table.borrow().get(key).cloned() else {
+            let connection = self.table.borrow().get(key).cloned();
+            let Some(connection) = connection.filter(|connection| connection.look_at.get() == now) else {
                 continue;
             };
-            let now = self.wheel.borrow().now();
+            if let Some(deadline) = connection.is_missing_until() {
+                match now >= deadline {
+                    true => self.end(key, CloseReason::RecoveryExpired),
+                    false => self.look_again(&connection, deadline),
+                }
+                continue;
+            }
             match keep_alive::due(now, connection.last_seen(now), u32::from(connection.keep_alive)) {
                 Due::Timeout => self.end(key, CloseReason::PingTimeout),
-                Due::Later { next } => self.wheel.borrow_mut().add(key, next),
+                Due::Later { next } => self.look_again(&connection, next),
                 Due::Ping { next } => {
                     self.router.shard().push(key, Rc::clone(&ping));
-                    self.wheel.borrow_mut().add(key, next);
+                    self.look_again(&connection, next);
                 }
             }
         }
         let deliveries = self.router.shard().take_deliveries();
-        for (encoding, count) in Encoding::ALL.into_iter().zip(deliveries) {
-            self.counts.deliveries(protocol_of(encoding)).add(count);
+        let kinds = std::iter::once(None).chain(Subprotocol::ALL.map(Some));
+        for (subprotocol, count) in kinds.zip(deliveries) {
+            self.counts.deliveries(protocol_of(subprotocol)).add(count);
         }
         self.counts.flush();
         self.flush_soon();
@@ -235,11 +257,12 @@ impl Connections {
 }
 
 /// How metrics name a connection's protocol.
-pub(super) fn protocol_of(encoding: Encoding) -> Protocol {
-    match encoding {
-        Encoding::Simple => Protocol::Simple,
-        Encoding::Json => Protocol::Json,
-        Encoding::Protobuf => Protocol::Protobuf,
+pub(super) fn protocol_of(subprotocol: Option<Subprotocol>) -> Protocol {
+    match subprotocol {
+        None => Protocol::Simple,
+        Some(Subprotocol::Json) => Protocol::Json,
+        Some(Subprotocol::JsonReliable) => Protocol::JsonReliable,
+        Some(Subprotocol::Protobuf) => Protocol::Protobuf,
     }
 }
 

@@ -52,6 +52,8 @@ impl Connections {
     }
 
     fn begin_flush(&self) -> Vec<MemberKey> {
+        let overrun = self.router.shard().take_overrun();
+        overrun.into_iter().for_each(|key| self.end(key, CloseReason::WindowFull));
         self.router.post_letters();
         self.router.shard().take_dirty(self.spare_dirty.take())
     }
@@ -107,8 +109,12 @@ impl Connections {
         let Some(outbox) = shard.begin_flush(connection.key, now) else {
             return Ok(Flushed::Done);
         };
+        let mut socket = connection.socket.borrow_mut();
+        let Some(socket) = socket.as_mut() else {
+            return Ok(Flushed::Done);
+        };
         let before = outbox.len_bytes();
-        let written = connection.socket.borrow_mut().poll_write(cx, outbox);
+        let written = socket.poll_write(cx, outbox);
         self.counts.outbound_bytes.add((before - outbox.len_bytes()) as u64);
         let written = match written {
             Poll::Ready(Err(error)) => return Err(error),

@@ -23,15 +23,16 @@ use tokio_rustls::server::TlsStream;
 use codec::event::{EventKind, Source, What};
 use codec::ids::ConnectionId;
 
-use super::admission::{self, Admission, Circumstances, Guest, Refusal};
+use super::admission::{self, Admission, Circumstances, Guest, Recovering, Refusal};
 use super::asking::{self, Rejection};
-use super::closing::{self, Ended};
 use super::connection::{self, Arrival, Connection};
 use super::connections::{Capacity, Connections, Permit};
+use super::recovery::{self, Desks, Reservation, Unreachable};
 use super::socket::Socket;
 use crate::auth::audience::{Origins, Peer, RequestOrigin};
+use crate::auth::token;
 use crate::events::{Attaching, Correspondence};
-use crate::hub::{NewMember, Outbox};
+use crate::hub::NewMember;
 use crate::model::close::CloseReason;
 use crate::session::{Opening, Session};
 use crate::settings::Settings;
@@ -53,6 +54,8 @@ pub struct Handshake {
     pub origins: Origins,
     /// Keys and hub settings as they are now.
     pub settings: watch::Receiver<Arc<Settings>>,
+    /// Where clients that come back find their connections.
+    pub desks: Desks,
     /// How many connections the node may still take.
     pub capacity: Arc<Capacity>,
     /// Turns true when the node is to stop.
@@ -87,11 +90,20 @@ impl Handshake {
         let key = key.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         match self.judge(&head, path, peer) {
             Err(refusal) => self.refuse(&refusal),
-            Ok(Admission::Recover { subprotocol }) => {
-                self.count(ConnectOutcome::BadRequest);
-                tokio::task::spawn_local(refuse_recovery(Rc::clone(&self.connections), upgrade));
-                switch(key, subprotocol.as_deref())
-            }
+            Ok(Admission::Recover(recovering)) => match self.reserve(&recovering).await {
+                Ok(Some(reservation)) => {
+                    let name = reservation.subprotocol.name();
+                    let spelling = asking::offers(&head).find(|offer| offer.eq_ignore_ascii_case(name));
+                    let response = switch(key, Some(spelling.unwrap_or(name)));
+                    tokio::task::spawn_local(Rc::clone(self).recover(upgrade, Some(reservation)));
+                    response
+                }
+                Ok(None) => {
+                    tokio::task::spawn_local(Rc::clone(self).recover(upgrade, None));
+                    switch(key, recovering.spelling.as_deref())
+                }
+                Err(response) => *response,
+            },
             Ok(Admission::Connect(guest)) => match self.receive(*guest, &head, peer).await {
                 Ok(newcomer) => {
                     let response = switch(key, newcomer.guest.spelling.as_deref());
@@ -105,10 +117,45 @@ impl Handshake {
 
     fn judge(&self, head: &Parts, path: &str, peer: Peer) -> Result<Admission, Refusal> {
         let settings = self.settings.borrow().clone();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-        let circumstances =
-            Circumstances { origins: &self.origins, settings: &settings, origin: &peer.origin(head), now };
+        let circumstances = Circumstances {
+            origins: &self.origins,
+            settings: &settings,
+            origin: &peer.origin(head),
+            now: unix_time(),
+        };
         admission::admit(head, path, &circumstances)
+    }
+
+    /// The connection that a client wants to take up again, if there is one for it; or the answer that makes it try
+    /// again.
+    async fn reserve(&self, wish: &Recovering) -> Result<Option<Reservation>, Box<Response<Full<Bytes>>>> {
+        self.check_stopping()?;
+        let own = self.connections.router.node();
+        let Some(id) = wish.connection_id.as_ref().filter(|id| id.node().as_ref() == Some(own)) else {
+            return Ok(None);
+        };
+        self.desks.reserve(wish.hub.clone(), id.clone()).await.map_err(|Unreachable| {
+            self.count(ConnectOutcome::ServiceFault);
+            let text = "The connection cannot be reached now. Try again.";
+            Box::new(later(StatusCode::SERVICE_UNAVAILABLE, text))
+        })
+    }
+
+    /// Brings the socket of a client that comes back to its connection, or tells the client that there is none.
+    async fn recover(self: Rc<Self>, upgrade: OnUpgrade, reservation: Option<Reservation>) {
+        let Some((socket, first)) = self.upgraded(upgrade).await else {
+            return;
+        };
+        match reservation {
+            Some(reservation) => reservation.redeem(&self.connections, socket, first).await,
+            None => recovery::refuse(&self.connections, socket).await,
+        }
+    }
+
+    /// The socket, once the client has taken the answer. One that does not take it must not keep its place.
+    async fn upgraded(&self, upgrade: OnUpgrade) -> Option<(Socket, Vec<u8>)> {
+        let upgraded = tokio::time::timeout(self.connections.config.handshake_timeout, upgrade).await;
+        upgraded.ok().and_then(Result::ok).and_then(socket)
     }
 
     /// Gives a client that may connect its place, its id, and what the application says of it; or the answer that it
@@ -236,9 +283,7 @@ impl Handshake {
     }
 
     async fn start(self: Rc<Self>, upgrade: OnUpgrade, newcomer: Newcomer) {
-        // A client that does not take the answer must not keep its place.
-        let upgraded = tokio::time::timeout(self.connections.config.handshake_timeout, upgrade).await;
-        let Some((socket, first)) = upgraded.ok().and_then(Result::ok).and_then(socket) else {
+        let Some((socket, first)) = self.upgraded(upgrade).await else {
             return;
         };
         let connections = &self.connections;
@@ -259,11 +304,11 @@ impl Handshake {
         let opening =
             Opening { hub: hub.clone(), connection_id, user_id: claims.user_id, permissions, speech };
         let session = Session::new(opening);
-        let greeting = session.greeting();
+        let greeting = session.greeting(self.reconnection_token(&session));
         let connections = Rc::clone(connections);
         let arrival = Arrival { key, connections, socket, session, correspondence, keep_alive, permit };
         let connection = Rc::new(Connection::new(arrival));
-        self.connections.insert(&connection, member.subprotocol);
+        self.connections.insert(&connection);
         if !pending.is_settled() && self.connections.router.settle(pending).await.is_err() {
             self.count(ConnectOutcome::ServiceFault);
             self.connections.end(key, CloseReason::NotActivated);
@@ -275,6 +320,20 @@ impl Handshake {
         }
         connection::start(connection, first);
     }
+
+    /// The proof by which the client of a reliable connection takes it up again.
+    fn reconnection_token(&self, session: &Session) -> Option<String> {
+        if !session.is_reliable() {
+            return None;
+        }
+        let internal = &self.settings.borrow().keys.internal;
+        token::mint_reconnection(session.connection_id(), rand::random(), internal, unix_time()).ok()
+    }
+}
+
+/// Seconds since 1970.
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
 /// The client's socket, out of what HTTP made of it, and the bytes that it sent after its request.
@@ -285,15 +344,6 @@ fn socket(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
     };
     let parts = downcast::<TokioIo<TlsStream<TcpStream>>>(upgraded).ok()?;
     Some((Socket::Tls(Box::new(parts.io.into_inner())), parts.read_buf.to_vec()))
-}
-
-/// Tells a client that wants to take up a connection again that there is none. An HTTP error would make the SDKs try
-/// for half a minute (`client-protocols.md` 10.2).
-async fn refuse_recovery(connections: Rc<Connections>, upgrade: OnUpgrade) {
-    if let Some((socket, _)) = upgrade.await.ok().and_then(socket) {
-        let ended = Ended { reason: CloseReason::NotRecovered, outbox: Outbox::default() };
-        closing::take_leave(&connections, &RefCell::new(socket), ended).await;
-    }
 }
 
 /// The answer that makes the socket a WebSocket.

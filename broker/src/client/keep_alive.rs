@@ -1,4 +1,4 @@
-//! When which connection is to be pinged, without a timer for each: a wheel with a slot for every second.
+//! When which connection is to be looked at, for a ping or because it has been without a socket for long, without a timer for each: a wheel with a slot for every second.
 //!
 //! Times are whole seconds since the worker's start. The wheel is a value; the worker turns it once a second.
 
@@ -39,11 +39,13 @@ impl Wheel {
         self.now
     }
 
-    /// Looks at a connection at this time, or at the next turn if that has passed.
-    pub(super) fn add(&mut self, key: MemberKey, at: u32) {
+    /// Looks at a connection at this time, or at the next turn if that has passed, or as late as possible. Gives the time
+    /// at which it will be.
+    pub(super) fn add(&mut self, key: MemberKey, at: u32) -> u32 {
         let at = at.clamp(self.now + 1, self.now + MAX_INTERVAL);
         let slot = self.slot(at);
         self.slots[slot].push(key);
+        at
     }
 
     /// Turns the wheel by one second and gives the connections to look at.
@@ -81,7 +83,7 @@ mod tests {
         for (at, expected) in [(1, 1), (120, 120), (0, 1), (500, 120)] {
             let key = keys.insert(());
             let start = wheel.now();
-            wheel.add(key, start + at);
+            assert_eq!(wheel.add(key, start + at), start + expected);
             let turned = (1..=200).find(|_| wheel.turn().contains(&key));
             assert_eq!(turned, Some(expected), "asked for {at}");
         }

@@ -39,11 +39,16 @@ const MESSAGE_BYTES: usize = 1024 * 1024;
 const OUTBOX_MESSAGES: usize = 1000;
 /// Most bytes that wait for one socket.
 const OUTBOX_BYTES: usize = 16 * 1024 * 1024;
+/// Most messages that a reliable client may leave unacknowledged.
+const WINDOW_MESSAGES: usize = 1000;
+/// Most bytes that a reliable client may leave unacknowledged.
+const WINDOW_BYTES: usize = 16 * 1024 * 1024;
 /// Connections of a worker that leave in one tenth of a second: 100,000 on two workers are gone in 20 seconds.
 const DRAIN_WAVE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(249);
 
 const GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 const HANDSHAKE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
+const RECONNECT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const CONNECTIONS: RangeInclusive<usize> = 1..=10_000_000;
 const AUDIENCE_CHECKS: [(&str, AudienceCheck); 2] =
     [("strict", AudienceCheck::Strict), ("path-only", AudienceCheck::PathOnly)];
@@ -227,12 +232,16 @@ impl Checker<'_> {
     fn client(&mut self) -> Option<ClientConfig> {
         let max_connections = self.one(&entry::MAX_CONNECTIONS, |text| parse::count(text, CONNECTIONS));
         let handshake_timeout = self.one(&entry::HANDSHAKE_TIMEOUT, |text| parse::duration(text, HANDSHAKE));
+        let reconnect_window = self.one(&entry::RECONNECT_WINDOW, |text| parse::duration(text, RECONNECT));
         Some(ClientConfig {
             max_connections: max_connections?,
             handshake_timeout: handshake_timeout?,
+            reconnect_window: reconnect_window?,
             message_bytes: MESSAGE_BYTES,
             outbox_messages: OUTBOX_MESSAGES,
             outbox_bytes: OUTBOX_BYTES,
+            window_messages: WINDOW_MESSAGES,
+            window_bytes: WINDOW_BYTES,
         })
     }
 

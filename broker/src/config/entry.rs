@@ -86,7 +86,7 @@ impl Heading {
 }
 
 /// Every entry, in the order of the help and of the printed configuration.
-pub const ENTRIES: [&Entry; 36] = [
+pub const ENTRIES: [&Entry; 37] = [
     &LISTEN,
     &TLS_LISTEN,
     &OPERATIONS_LISTEN,
@@ -105,6 +105,7 @@ pub const ENTRIES: [&Entry; 36] = [
     &DRAIN_GRACE,
     &MAX_CONNECTIONS,
     &HANDSHAKE_TIMEOUT,
+    &RECONNECT_WINDOW,
     &LEGACY_SLASH_ESCAPE,
     &PLAYGROUND,
     &HANDLER_TIMEOUT,
@@ -353,6 +354,19 @@ pub const HANDSHAKE_TIMEOUT: Entry = Entry {
     heading: Heading::Clients,
     kind: Kind::One,
     default: Default::Text("10s"),
+};
+
+/// Time to come back.
+pub const RECONNECT_WINDOW: Entry = Entry {
+    flag: "reconnect-window",
+    variable: "HUBBUB_RECONNECT_WINDOW",
+    key: "reconnectWindow",
+    value: "DURATION",
+    help: "How long a client of a reliable protocol may stay away after it has lost its socket, in whole seconds. It \
+           keeps its groups, and gets what was sent to it meanwhile",
+    heading: Heading::Clients,
+    kind: Kind::One,
+    default: Default::Text("30s"),
 };
 
 /// Old meaning of an escaped slash.

@@ -92,6 +92,8 @@ fn nothing_written_means_the_defaults_of_the_house() {
     assert!(config.settings.keys.secondary.is_none() && config.settings.hubs.is_empty());
     assert_eq!(config.client.max_connections, 100_000);
     assert_eq!(config.client.handshake_timeout, Duration::from_secs(10));
+    assert_eq!(config.client.reconnect_window, Duration::from_secs(30));
+    assert_eq!((config.client.window_messages, config.client.window_bytes), (1000, 16_777_216));
     assert_eq!(config.client.message_bytes, 1_048_576);
     assert_eq!((config.client.outbox_messages, config.client.outbox_bytes), (1000, 16_777_216));
     assert_eq!(config.rest.cors_origins, CorsOrigins::Any);

@@ -64,8 +64,8 @@ impl Parcels<'_> {
         if let Some(parcel) = place {
             return Some(Rc::clone(parcel));
         }
-        let frame = self.outgoing.frame(encoding)?.clone();
-        Some(Rc::clone(place.insert(Rc::new(Parcel { frame, expires_at: self.outgoing.expires_at }))))
+        let frame = self.outgoing.frame(encoding)?;
+        Some(Rc::clone(place.insert(Rc::new(Parcel::new(frame, self.outgoing.expires_at)))))
     }
 }
 
@@ -83,10 +83,16 @@ impl Shard {
         };
         let mut parcels = Parcels { outgoing, made: Default::default() };
         for &key in receivers {
-            if let Some(member) = self.members.get_mut(key)
-                && let Some(parcel) = parcels.get(member.encoding())
-            {
-                self.queue.deliveries[member.encoding().index()] += 1;
+            let Some(member) = self.members.get_mut(key) else {
+                continue;
+            };
+            if member.window.is_some() {
+                if let Some(frame) = outgoing.frame(member.encoding()) {
+                    self.queue.count_delivery(member);
+                    self.queue.push_sequenced(key, member, frame, outgoing.expires_at);
+                }
+            } else if let Some(parcel) = parcels.get(member.encoding()) {
+                self.queue.count_delivery(member);
                 self.queue.push(key, member, parcel);
             }
         }

@@ -5,6 +5,7 @@ use codec::subprotocol::{Encoding, Subprotocol};
 
 use super::outbox::Outbox;
 use super::roster::{Place, RosterKey};
+use super::window::Window;
 
 slotmap::new_key_type! {
     /// A member of a worker's shard. Never used again for another one.
@@ -28,11 +29,15 @@ pub struct NewMember {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) outbox: Outbox,
+    /// What has not been acknowledged, if the connection is reliable.
+    pub(super) window: Option<Box<Window>>,
     pub(super) subprotocol: Option<Subprotocol>,
     /// It stands in the list of those to be flushed.
     pub(super) is_dirty: bool,
     /// The socket takes no more; a task waits for it and will go on writing.
     pub(super) is_blocked: bool,
+    /// It has lost its socket and waits for another. Only reliable ones do.
+    pub(super) is_suspended: bool,
     pub(super) connection_id: ConnectionId,
     pub(super) user_id: Option<UserId>,
     /// Sorted by roster: that of the hub, of the user if there is one, and of each group.
@@ -43,9 +48,11 @@ impl Member {
     pub(super) fn new(member: &NewMember) -> Self {
         Self {
             outbox: Outbox::default(),
+            window: member.subprotocol.is_some_and(Subprotocol::is_reliable).then(Box::default),
             subprotocol: member.subprotocol,
             is_dirty: false,
             is_blocked: false,
+            is_suspended: false,
             connection_id: member.connection_id.clone(),
             user_id: member.user_id.clone(),
             // Hub and user, or hub and one group: what most have.

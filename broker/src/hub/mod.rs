@@ -13,6 +13,7 @@ mod outbox;
 mod presence;
 mod roster;
 mod shard;
+mod window;
 
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ pub use index::{Index, Watch, WatchFailed, Watching, Workers};
 pub use member::{MemberKey, NewMember};
 pub use outbox::{Outbox, OutboxLimits, Parcel};
 pub use presence::{Keeping, Presence, PresenceChange};
-pub use shard::{Flushed, Joined, Shard};
+pub use shard::{DELIVERY_KINDS, Flushed, Joined, QueueLimits, Shard};
+pub use window::WindowLimits;
 
 use crate::model::command::Target;
 use crate::model::survey::{Answer, Survey};

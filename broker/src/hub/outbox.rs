@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
 
-use codec::websocket::Frame;
+use bytes::Bytes;
+use codec::Sequenced;
+use codec::websocket::{Frame, Head};
 use tokio::time::Instant;
 
 /// What an outbox may hold of frames that the socket does not take.
@@ -18,13 +20,41 @@ pub struct OutboxLimits {
     pub bytes: usize,
 }
 
-/// A frame on its way to the members of one worker, which share it.
+/// A frame on its way to the members of one worker, which share it; or to one member, when it has a sequence id. Then
+/// only its beginning is the member's own.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The bytes.
-    pub frame: Frame,
-    /// When it is of no use any more.
-    pub expires_at: Option<Instant>,
+    head: Head,
+    tail: Bytes,
+    expires_at: Option<Instant>,
+}
+
+impl Parcel {
+    /// A frame that is of no use any more when `expires_at` has come.
+    pub fn new(frame: &Frame, expires_at: Option<Instant>) -> Self {
+        Self { head: Head::empty(), tail: frame.bytes().clone(), expires_at }
+    }
+
+    /// The same for a frame with a sequence id.
+    pub(super) fn sequenced(sequenced: Sequenced, expires_at: Option<Instant>) -> Self {
+        let Sequenced { head, tail } = sequenced;
+        Self { head, tail, expires_at }
+    }
+
+    /// Bytes on the wire.
+    pub(super) fn len(&self) -> usize {
+        self.head.bytes().len() + self.tail.len()
+    }
+
+    /// What is shared of it.
+    #[cfg(test)]
+    pub(super) fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+
+    pub(super) fn has_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
 }
 
 /// See the module.
@@ -42,7 +72,7 @@ impl Outbox {
         if self.parcels.capacity() == 0 {
             self.parcels = spare();
         }
-        self.bytes += parcel.frame.bytes().len();
+        self.bytes += parcel.len();
         self.parcels.push_back(parcel);
     }
 
@@ -64,24 +94,31 @@ impl Outbox {
     /// Drops frames that have expired, except one that the socket has begun to take.
     pub fn drop_expired(&mut self, now: Instant) {
         let begun = usize::from(self.taken > 0);
-        let is_expired = |parcel: &Rc<Parcel>| parcel.expires_at.is_some_and(|at| at <= now);
-        if !self.parcels.iter().skip(begun).any(is_expired) {
+        if !self.parcels.iter().skip(begun).any(|parcel| parcel.has_expired(now)) {
             return;
         }
         let mut position = 0;
         self.parcels.retain(|parcel| {
             position += 1;
-            position <= begun || !is_expired(parcel)
+            position <= begun || !parcel.has_expired(now)
         });
-        self.bytes = self.parcels.iter().map(|parcel| parcel.frame.bytes().len()).sum();
+        self.bytes = self.parcels.iter().map(|parcel| parcel.len()).sum();
     }
 
     /// Puts what comes next into `slices` and gives how many of them are in use.
     pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut count = 0;
         let mut skip = self.taken;
-        for (slice, parcel) in slices.iter_mut().zip(&self.parcels) {
-            *slice = IoSlice::new(&parcel.frame.bytes()[skip..]);
+        for part in self.parcels.iter().flat_map(|parcel| [parcel.head.bytes(), &parcel.tail]) {
+            if skip >= part.len() {
+                // Taken already, or the head of a frame that is shared whole.
+                skip -= part.len();
+                continue;
+            }
+            let Some(slice) = slices.get_mut(count) else {
+                break;
+            };
+            *slice = IoSlice::new(&part[skip..]);
             skip = 0;
             count += 1;
         }
@@ -92,7 +129,7 @@ impl Outbox {
     pub fn advance(&mut self, bytes: usize) {
         let mut taken = self.taken + bytes;
         while let Some(first) = self.parcels.front() {
-            let len = first.frame.bytes().len();
+            let len = first.len();
             if taken < len {
                 break;
             }
@@ -112,6 +149,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::time::Duration;
 
     use codec::websocket::Opcode;
@@ -119,7 +157,7 @@ mod tests {
     use super::*;
 
     fn parcel(content: &str, expires_at: Option<Instant>) -> Rc<Parcel> {
-        Rc::new(Parcel { frame: Frame::new(Opcode::Text, content.as_bytes()), expires_at })
+        Rc::new(Parcel::new(&Frame::new(Opcode::Text, content.as_bytes()), expires_at))
     }
 
     fn waiting(outbox: &Outbox) -> Vec<u8> {
@@ -142,6 +180,32 @@ mod tests {
         }
         assert!(outbox.is_empty() && outbox.take_buffer().is_some());
         assert!(outbox.take_buffer().is_none(), "an idle outbox owns no memory");
+    }
+
+    #[test]
+    fn a_frame_with_a_beginning_of_its_own_leaves_whole_wherever_the_socket_stops() {
+        let head = || Head::build(Opcode::Text, 2, |out| out.write_all(b"1:").unwrap());
+        let tail = Bytes::from_static(b"ab");
+        let expected = b"\x81\x041:ab\x81\x041:ab";
+        for step in 1..=expected.len() {
+            let mut outbox = Outbox::default();
+            for _ in 0..2 {
+                let sequenced = Sequenced { head: head(), tail: tail.clone() };
+                outbox.push(Rc::new(Parcel::sequenced(sequenced, None)), VecDeque::new);
+            }
+            let mut taken = Vec::new();
+            while !outbox.is_empty() {
+                let next = waiting(&outbox);
+                let len = next.len().min(step);
+                taken.extend_from_slice(&next[..len]);
+                outbox.advance(len);
+            }
+            assert_eq!((taken.as_slice(), outbox.bytes), (&expected[..], 0), "{step} bytes at a time");
+        }
+        let mut outbox = Outbox::default();
+        outbox.push(Rc::new(Parcel::sequenced(Sequenced { head: head(), tail }, None)), VecDeque::new);
+        let mut one = [IoSlice::new(&[]); 1];
+        assert_eq!(outbox.fill(&mut one), 1, "no more slices than there is room for");
     }
 
     #[test]

@@ -8,14 +8,16 @@ use hashbrown::HashMap;
 use slotmap::SlotMap;
 use tokio::time::Instant;
 
-use codec::ids::{ConnectionId, HubName};
+use codec::ids::{ConnectionId, HubName, SequenceId};
 use codec::message::Downstream;
-use codec::subprotocol::Encoding;
+use codec::subprotocol::Subprotocol;
+use codec::websocket::Frame;
 
 use super::member::{Member, MemberKey, NewMember};
 use super::outbox::{Outbox, OutboxLimits, Parcel};
 use super::presence::{Keeping, Presence, PresenceChange, PresenceLog};
 use super::roster::{self, Directory, Roster, RosterKey};
+use super::window::WindowLimits;
 use crate::model::command::{Target, Topic};
 
 /// Empty outbox buffers kept for the next flush; more are freed.
@@ -24,6 +26,33 @@ const MAX_SPARE: usize = 4096;
 const MAX_SPARE_LEN: usize = 64;
 /// Frames queued since the last flush after which the worker should flush in the middle of a turn.
 const MANY_FRAMES: usize = 65_536;
+
+/// Kinds of members that deliveries are counted for: those without a subprotocol, then each subprotocol.
+pub const DELIVERY_KINDS: usize = Subprotocol::ALL.len() + 1;
+/// Control frames, and their bytes, that may wait for a reliable connection beside what its window holds
+/// (`limits.md` 3).
+const CONTROL_FRAMES: OutboxLimits = OutboxLimits { messages: 32, bytes: 64 << 10 };
+
+/// What may wait for one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// In its outbox.
+    pub outbox: OutboxLimits,
+    /// In its window, if it is reliable. Its outbox can then take all that the window holds.
+    pub window: WindowLimits,
+}
+
+impl QueueLimits {
+    fn outbox_of(&self, member: &Member) -> OutboxLimits {
+        if member.window.is_none() {
+            return self.outbox;
+        }
+        OutboxLimits {
+            messages: self.outbox.messages.max(self.window.messages) + CONTROL_FRAMES.messages,
+            bytes: self.outbox.bytes.max(self.window.bytes) + CONTROL_FRAMES.bytes,
+        }
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -38,15 +67,17 @@ pub struct Shard {
 /// What is queued for sockets, apart from the members, so that both can be borrowed at once.
 #[derive(Debug)]
 pub(super) struct Queue {
-    limits: OutboxLimits,
+    limits: QueueLimits,
     dirty: Vec<MemberKey>,
+    /// Members whose window had no room for a message. They must end.
+    overrun: Vec<MemberKey>,
     spare: Vec<VecDeque<Rc<Parcel>>>,
     /// Frames queued since the last flush.
     fresh: usize,
     /// An outbox has reached its limit; whether its socket is slow, a flush will tell.
     has_full: bool,
-    /// Frames queued by fan-outs since they were last counted, by encoding.
-    pub(super) deliveries: [u64; Encoding::COUNT],
+    /// Messages queued by fan-outs since they were last counted.
+    deliveries: [u64; DELIVERY_KINDS],
 }
 
 /// What joining led to.
@@ -62,14 +93,15 @@ pub enum Joined {
 
 impl Shard {
     /// An empty shard whose members' queues have these limits.
-    pub fn new(limits: OutboxLimits) -> Self {
+    pub fn new(limits: QueueLimits) -> Self {
         let queue = Queue {
             limits,
             dirty: Vec::new(),
+            overrun: Vec::new(),
             spare: Vec::new(),
             fresh: 0,
             has_full: false,
-            deliveries: [0; Encoding::COUNT],
+            deliveries: [0; DELIVERY_KINDS],
         };
         Self {
             members: SlotMap::default(),
@@ -168,21 +200,67 @@ impl Shard {
         targets.filter(|target| matches!(target, Target::Group(_))).cloned().collect()
     }
 
-    /// Queues a message for one member, encoded for it alone.
+    /// Queues a message for one member, encoded for it alone. While a member has no socket, only what its window keeps
+    /// is queued.
     pub fn tell(&mut self, key: MemberKey, message: &Downstream) {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
-        if let Some(frame) = codec::encode(member.encoding(), message) {
-            self.queue.push(key, member, Rc::new(Parcel { frame, expires_at: None }));
+        let is_sequenced = member.window.is_some() && matches!(message, Downstream::Message { .. });
+        if !is_sequenced && member.is_suspended {
+            return;
+        }
+        match codec::encode(member.encoding(), message) {
+            Some(frame) if is_sequenced => self.queue.push_sequenced(key, member, &frame, None),
+            Some(frame) => self.queue.push(key, member, Rc::new(Parcel::new(&frame, None))),
+            None => {}
         }
     }
 
-    /// Queues a frame for one member as it is.
+    /// Queues a frame for one member as it is, if it has a socket.
     pub fn push(&mut self, key: MemberKey, parcel: Rc<Parcel>) {
-        if let Some(member) = self.members.get_mut(key) {
+        if let Some(member) = self.members.get_mut(key)
+            && !member.is_suspended
+        {
             self.queue.push(key, member, parcel);
         }
+    }
+
+    /// A reliable member's client has all messages up to this one.
+    pub fn acknowledge(&mut self, key: MemberKey, up_to: SequenceId) {
+        if let Some(window) = self.members.get_mut(key).and_then(|member| member.window.as_mut()) {
+            window.acknowledge(up_to);
+        }
+    }
+
+    /// A reliable member has lost its socket. Gives what was still queued for it; its window keeps what the client has
+    /// not acknowledged, and what comes from now on.
+    pub fn suspend(&mut self, key: MemberKey) -> Option<Outbox> {
+        let member = self.members.get_mut(key)?;
+        member.is_suspended = true;
+        member.is_blocked = false;
+        Some(std::mem::take(&mut member.outbox))
+    }
+
+    /// A suspended member has another socket, and is sent first what its client has not acknowledged.
+    pub fn resume(&mut self, key: MemberKey, now: Instant) {
+        let Some(member) = self.members.get_mut(key) else {
+            return;
+        };
+        member.is_suspended = false;
+        let Some(window) = member.window.as_mut() else {
+            return;
+        };
+        window.drop_expired(now);
+        let unacknowledged: Vec<_> = window.unacknowledged().cloned().collect();
+        for parcel in unacknowledged {
+            self.queue.push(key, member, parcel);
+        }
+    }
+
+    /// Hands out the members that must end because their window had no room for a message.
+    pub fn take_overrun(&mut self) -> Vec<MemberKey> {
+        std::mem::take(&mut self.queue.overrun)
     }
 
     /// Whether so much is queued that it should be written before more is.
@@ -192,7 +270,7 @@ impl Shard {
 
     /// Whether nothing waits to be flushed.
     pub fn is_clean(&self) -> bool {
-        self.queue.dirty.is_empty()
+        self.queue.dirty.is_empty() && self.queue.overrun.is_empty()
     }
 
     /// Hands out the members to be flushed, in exchange for `empty`.
@@ -207,10 +285,14 @@ impl Shard {
         self.members.get(key).is_some_and(|member| member.is_blocked)
     }
 
-    /// The queue of a member that is being flushed; from now on a new frame makes it dirty again.
+    /// The queue of a member that is being flushed; from now on a new frame makes it dirty again. Nothing for one that
+    /// has no socket.
     pub fn begin_flush(&mut self, key: MemberKey, now: Instant) -> Option<&mut Outbox> {
         let member = self.members.get_mut(key)?;
         member.is_dirty = false;
+        if member.is_suspended {
+            return None;
+        }
         member.outbox.drop_expired(now);
         Some(&mut member.outbox)
     }
@@ -228,7 +310,7 @@ impl Shard {
             member.is_blocked = false;
             return Flushed::Done;
         }
-        if member.outbox.exceeds(self.queue.limits) {
+        if member.outbox.exceeds(self.queue.limits.outbox_of(member)) {
             return Flushed::TooSlow;
         }
         if std::mem::replace(&mut member.is_blocked, true) { Flushed::StillBlocked } else { Flushed::Blocked }
@@ -244,8 +326,8 @@ impl Shard {
         self.presence.take()
     }
 
-    /// Frames queued by fan-outs since the last call, by encoding.
-    pub fn take_deliveries(&mut self) -> [u64; Encoding::COUNT] {
+    /// Messages queued by fan-outs since the last call, by kind of member.
+    pub fn take_deliveries(&mut self) -> [u64; DELIVERY_KINDS] {
         std::mem::take(&mut self.queue.deliveries)
     }
 }
@@ -267,13 +349,41 @@ impl Queue {
     pub(super) fn push(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
         member.outbox.push(parcel, || self.spare.pop().unwrap_or_default());
         self.fresh += 1;
-        let is_full = member.outbox.exceeds(self.limits);
+        let is_full = member.outbox.exceeds(self.limits.outbox_of(member));
         self.has_full |= is_full;
         // A blocked member is written to by the task that waits for its socket, unless it has to be told apart.
         if !member.is_dirty && (!member.is_blocked || is_full) {
             member.is_dirty = true;
             self.dirty.push(key);
         }
+    }
+
+    /// Gives a message its place in a reliable member's window, and queues it if the member has a socket.
+    pub(super) fn push_sequenced(
+        &mut self,
+        key: MemberKey,
+        member: &mut Member,
+        frame: &Frame,
+        expires_at: Option<Instant>,
+    ) {
+        let encoding = member.encoding();
+        let Some(window) = member.window.as_mut().filter(|window| !window.is_overrun()) else {
+            return;
+        };
+        let Some(sequenced) = codec::sequence(encoding, frame, window.next_id()) else {
+            return;
+        };
+        let parcel = Rc::new(Parcel::sequenced(sequenced, expires_at));
+        if window.push(Rc::clone(&parcel), self.limits.window).is_err() {
+            self.overrun.push(key);
+            self.has_full = true;
+        } else if !member.is_suspended {
+            self.push(key, member, parcel);
+        }
+    }
+
+    pub(super) fn count_delivery(&mut self, member: &Member) {
+        self.deliveries[member.subprotocol.map_or(0, |subprotocol| subprotocol.index() + 1)] += 1;
     }
 
     fn reuse(&mut self, buffer: VecDeque<Rc<Parcel>>) {

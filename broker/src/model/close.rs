@@ -43,6 +43,10 @@ pub enum CloseReason {
     SlowClient,
     /// The client does not answer pings.
     PingTimeout,
+    /// A reliable client does not acknowledge what is sent to it.
+    WindowFull,
+    /// Nobody took a reliable connection up again in time.
+    RecoveryExpired,
     /// The node is being stopped.
     NodeStopping,
     /// The connection could not be made visible.
@@ -67,7 +71,11 @@ impl CloseReason {
     pub fn ending(&self) -> Ending<'_> {
         match self {
             Self::ClientClosed { code, reason } => Ending::Echo(*code, reason),
-            Self::ConnectionLost | Self::SlowClient | Self::PingTimeout => Ending::Abort,
+            Self::ConnectionLost
+            | Self::SlowClient
+            | Self::WindowFull
+            | Self::RecoveryExpired
+            | Self::PingTimeout => Ending::Abort,
             Self::ClosedByApplication(_) => Ending::Close(1000, ""),
             Self::NodeStopping => Ending::Close(1001, ""),
             Self::InvalidFrame => Ending::Close(1002, "The client frame is invalid."),
@@ -95,6 +103,15 @@ impl CloseReason {
         }
     }
 
+    /// Whether it is only the socket that ends, if the connection is reliable.
+    pub fn is_recoverable(&self) -> bool {
+        match self {
+            Self::ClientClosed { code, .. } => *code != Some(1000),
+            Self::ConnectionLost | Self::PingTimeout => true,
+            _ => false,
+        }
+    }
+
     /// What a client whose protocol has system messages is told before the socket ends.
     pub fn farewell(&self) -> Option<String> {
         let Self::ClosedByApplication(reason) = self else {
@@ -114,6 +131,8 @@ impl CloseReason {
             Self::ClientClosed { code: Some(1000), reason } => reason.clone(),
             Self::ClosedByApplication(_) => self.farewell().unwrap_or_default(),
             Self::SlowClient => "The outbound message queue is full.".to_owned(),
+            Self::WindowFull => "The reliable message buffer is full.".to_owned(),
+            Self::RecoveryExpired => "The connection recovery timeout expired.".to_owned(),
             Self::ClientClosed { .. } | Self::ConnectionLost | Self::PingTimeout | Self::NodeStopping => {
                 "The connection ended.".to_owned()
             }
@@ -127,7 +146,7 @@ impl CloseReason {
     /// Category for metrics and logs, from a closed set.
     pub fn category(&self) -> &'static str {
         match self {
-            Self::ClientClosed { .. } | Self::ConnectionLost => "Normal",
+            Self::ClientClosed { .. } | Self::ConnectionLost | Self::RecoveryExpired => "Normal",
             Self::ClosedByApplication(_) => "ClosedByAppServer",
             Self::MessageTooLarge
             | Self::InvalidFrame
@@ -141,7 +160,7 @@ impl CloseReason {
             Self::EventHandlerNotFound => "EventHandlerNotFound",
             Self::EventHandlerFailed => "SendEventFailed",
             Self::ServiceFault | Self::NotActivated => "ServiceTransientError",
-            Self::SlowClient => "SlowClient",
+            Self::SlowClient | Self::WindowFull => "SlowClient",
             Self::PingTimeout => "PingTimeout",
             Self::NodeStopping => "ServiceReload",
         }

@@ -5,9 +5,9 @@
 
 mod ack;
 
-use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, UserId};
+use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, SequenceId, UserId};
 use codec::message::{AckError, Content, Downstream, Payload, SendToGroup, Upstream};
-use codec::subprotocol::{Encoding, Subprotocol};
+use codec::subprotocol::Subprotocol;
 
 use crate::auth::permission::{Action, Permissions, TooManyExceptions};
 use crate::model::close::CloseReason;
@@ -47,6 +47,8 @@ pub enum Speech {
     Json,
     /// The same messages, in protobuf.
     Protobuf,
+    /// The same, and messages to the client are kept until it acknowledges them.
+    JsonReliable,
     /// Payloads alone.
     Simple(SimpleMode),
 }
@@ -98,6 +100,8 @@ pub enum Effect {
     Nothing,
     /// Tell the client this.
     Reply(Downstream),
+    /// The client has all reliable messages up to this one.
+    Acknowledge(SequenceId),
     /// Do this, then let [`Session::done`] say what the client is told.
     Do(Deed, Option<AckId>),
     /// End the connection.
@@ -143,6 +147,7 @@ impl Session {
         let Opening { hub, connection_id, user_id, permissions, speech } = opening;
         let conversation = match speech {
             Speech::Json => Conversation::Messages(Subprotocol::Json, AckCache::default()),
+            Speech::JsonReliable => Conversation::Messages(Subprotocol::JsonReliable, AckCache::default()),
             Speech::Protobuf => Conversation::Messages(Subprotocol::Protobuf, AckCache::default()),
             Speech::Simple(mode) => Conversation::Simple(Box::new(mode)),
         };
@@ -164,23 +169,35 @@ impl Session {
         self.user_id.as_ref()
     }
 
-    /// Which bytes the client understands.
-    pub fn encoding(&self) -> Encoding {
+    /// What broker and client agreed on.
+    pub fn subprotocol(&self) -> Option<Subprotocol> {
         match self.conversation {
-            Conversation::Messages(subprotocol, _) => subprotocol.encoding(),
-            Conversation::Simple(_) => Encoding::Simple,
+            Conversation::Messages(subprotocol, _) => Some(subprotocol),
+            Conversation::Simple(_) => None,
         }
     }
 
-    /// What the client is told first, if its protocol has a form for it.
-    pub fn greeting(&self) -> Downstream {
-        Downstream::Connected { connection_id: self.connection_id.clone(), user_id: self.user_id.clone() }
+    /// Whether the connection outlives its socket.
+    pub fn is_reliable(&self) -> bool {
+        self.subprotocol().is_some_and(Subprotocol::is_reliable)
+    }
+
+    /// What the client is told first, if its protocol has a form for it. `reconnection_token` is its proof for taking a
+    /// reliable connection up again.
+    pub fn greeting(&self, reconnection_token: Option<String>) -> Downstream {
+        Downstream::Connected {
+            connection_id: self.connection_id.clone(),
+            user_id: self.user_id.clone(),
+            reconnection_token,
+        }
     }
 
     /// A message came in.
     pub fn on_message(&mut self, received: Received<'_>) -> Effect {
         match &self.conversation {
-            Conversation::Messages(Subprotocol::Json, _) => self.on_json(received),
+            Conversation::Messages(Subprotocol::Json | Subprotocol::JsonReliable, _) => {
+                self.on_json(received)
+            }
             Conversation::Messages(Subprotocol::Protobuf, _) => self.on_protobuf(received),
             Conversation::Simple(mode) => match mode.as_ref() {
                 SimpleMode::SendEvent => raise(EventName::message(), simple_content(received), None),
@@ -192,7 +209,9 @@ impl Session {
     /// A message came in whose text is not UTF-8.
     pub fn on_invalid_text(&self) -> CloseReason {
         match self.conversation {
-            Conversation::Messages(Subprotocol::Json, _) => CloseReason::InvalidJsonMessage,
+            Conversation::Messages(Subprotocol::Json | Subprotocol::JsonReliable, _) => {
+                CloseReason::InvalidJsonMessage
+            }
             Conversation::Messages(Subprotocol::Protobuf, _) | Conversation::Simple(_) => {
                 CloseReason::InvalidText
             }
@@ -257,6 +276,7 @@ impl Session {
     fn on_upstream(&mut self, upstream: Upstream) -> Effect {
         match upstream {
             Upstream::Ping => Effect::Reply(Downstream::Pong),
+            Upstream::SequenceAck(up_to) if self.is_reliable() => Effect::Acknowledge(up_to),
             // Meaningful on reliable connections only, and harmless elsewhere.
             Upstream::SequenceAck(_) => Effect::Nothing,
             Upstream::JoinGroup { group, ack_id } => {

@@ -40,6 +40,7 @@ fn describe(session: &mut Session, effect: Effect) -> String {
             format!("ack {}: {}", ack_id.0, error.name())
         }
         Effect::Reply(message) => format!("reply: {message:?}"),
+        Effect::Acknowledge(SequenceId(up_to)) => format!("acknowledge {up_to}"),
         Effect::Do(deed, ack_id) => {
             let deed = match deed {
                 Deed::Join(group) => format!("join {group}"),
@@ -153,7 +154,7 @@ fn bytes_are_no_json() {
 #[test]
 fn a_protobuf_client_follows_the_same_rules_in_bytes() {
     let mut session = session(&[JOIN, SEND], Speech::Protobuf);
-    assert_eq!(session.encoding(), Encoding::Protobuf);
+    assert_eq!(session.subprotocol(), Some(Subprotocol::Protobuf));
     let rows: [(&[u8], &str); 8] = [
         (b"\x32\x05\x0a\x01g\x10\x00", "join g, ack 0"),
         (b"\x32\x05\x0a\x01g\x10\x00", "ack 0: Duplicate"),
@@ -212,4 +213,32 @@ fn the_application_may_change_what_is_permitted_at_any_time() {
     assert_eq!(wish(Wish::Revoke), PermissionAnswer::Denied);
     let text = r#"{"type":"sendToGroup","group":"g","data":1,"ackId":1}"#;
     assert_eq!(answer(&mut session, text), "ack 1: Forbidden");
+}
+
+#[test]
+fn a_reliable_client_says_what_it_has_received_and_is_otherwise_like_any_other() {
+    let mut session = session(&[JOIN, SEND], Speech::JsonReliable);
+    for (text, expected) in [
+        (r#"{"type":"sequenceAck","sequenceId":5}"#, "acknowledge 5"),
+        (r#"{"type":"sequenceAck","sequenceId":0}"#, "acknowledge 0"),
+        (r#"{"type":"sequenceAck","sequenceId":18446744073709551615}"#, "acknowledge 18446744073709551615"),
+        (r#"{"type":"sequenceAck"}"#, "close: InvalidJsonMessage"),
+        (r#"{"type":"joinGroup","group":"g","ackId":1}"#, "join g, ack 1"),
+        (r#"{"type":"sendToGroup","group":"g","data":1,"ackId":1}"#, "ack 1: Duplicate"),
+        (r#"{"type":"ping"}"#, "reply: Pong"),
+    ] {
+        assert_eq!(answer(&mut session, text), expected, "{text}");
+    }
+    assert!(matches!(session.on_message(Received::Binary(b"{}")), Effect::Close(CloseReason::TextRequired)));
+}
+
+#[test]
+fn a_session_knows_what_was_agreed_on() {
+    let check = |speech, subprotocol, is_reliable| {
+        let session = session(&[], speech);
+        assert_eq!((session.subprotocol(), session.is_reliable()), (subprotocol, is_reliable));
+    };
+    check(Speech::Json, Some(Subprotocol::Json), false);
+    check(Speech::JsonReliable, Some(Subprotocol::JsonReliable), true);
+    check(Speech::Simple(SimpleMode::SendEvent), None, false);
 }

@@ -90,6 +90,31 @@ impl Setup {
         self
     }
 
+    /// How long a reliable connection is kept without a socket.
+    pub fn reconnect_window(&mut self, time: Duration) -> &mut Self {
+        self.config.client.reconnect_window = time;
+        self
+    }
+
+    /// Most messages, and most bytes, that a reliable client may leave unacknowledged.
+    pub fn window(&mut self, messages: usize, bytes: usize) -> &mut Self {
+        self.config.client.window_messages = messages;
+        self.config.client.window_bytes = bytes;
+        self
+    }
+
+    /// Sends all user events of a hub, and the system events `connected` and `disconnected`, to this URL.
+    pub fn event_handler(&mut self, hub: &str, url: &str) -> &mut Self {
+        self.hub(hub).event_handlers.push(Arc::new(EventHandler {
+            url: UrlTemplate::parse(url).unwrap(),
+            user_events: UserEventPattern::Every,
+            system_events: SystemEvents { connect: true, connected: true, disconnected: true },
+            presence: GroupPresence::default(),
+            auth: UpstreamAuth::None,
+        }));
+        self
+    }
+
     /// Also listens with TLS, with this certificate chain and key in PEM.
     pub fn tls(&mut self, chain: &str, key: &str) -> &mut Self {
         let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();

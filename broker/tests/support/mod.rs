@@ -32,6 +32,9 @@ pub use server::Server;
 pub use spec::ClientSpec;
 pub use token::Token;
 
+/// The reliable JSON subprotocol.
+pub const JSON_RELIABLE: &str = "json.reliable.webpubsub.azure.v1";
+
 /// The JSON subprotocol.
 pub const JSON: &str = "json.webpubsub.azure.v1";
 

@@ -74,11 +74,11 @@ def _transport(name: str, connection_string: str) -> Transport:
 
 
 class Hub:
-    """A hub with a fresh name: its service client and the sockets that belong to it."""
+    """A hub, with a fresh name unless one is given: its service client and the sockets that belong to it."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, name: str | None = None) -> None:
         self.transport = transport
-        self.name = f"hub{uuid.uuid4().hex}"
+        self.name = name or f"hub{uuid.uuid4().hex}"
         self.service = WebPubSubServiceClient.from_connection_string(
             transport.connection_string, hub=self.name, retry_total=0
         )

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::ids::{AckId, ConnectionId, UserId};
+use crate::ids::{AckId, ConnectionId, SequenceId, UserId};
 use crate::message::{AckError, Content, DataType, Downstream, Origin, Payload};
 use crate::metadata::Metadata;
 
@@ -17,7 +17,9 @@ const ENVELOPE: usize = 160;
 pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
     match message {
-        Downstream::Connected { connection_id, user_id } => writer.connected(connection_id, user_id.as_ref()),
+        Downstream::Connected { connection_id, user_id, reconnection_token } => {
+            writer.connected(connection_id, user_id.as_ref(), reconnection_token.as_deref());
+        }
         Downstream::Disconnected { message } => {
             writer.raw(r#"{"type":"system","event":"disconnected","message":"#);
             writer.string(message);
@@ -29,14 +31,24 @@ pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
     }
 }
 
+/// Writes what a message with a sequence id begins with, instead of the `{` of the same message without one. The place
+/// of a property in its object is free, so that all that follows is the same for every receiver.
+pub(crate) fn sequence_start(SequenceId(id): SequenceId, out: &mut &mut [u8]) {
+    let _ = write!(out, r#"{{"sequenceId":{id},"#);
+}
+
 struct Writer<'a>(&'a mut Vec<u8>);
 
 impl Writer<'_> {
-    fn connected(&mut self, connection_id: &ConnectionId, user_id: Option<&UserId>) {
+    fn connected(&mut self, connection_id: &ConnectionId, user_id: Option<&UserId>, token: Option<&str>) {
         self.raw(r#"{"type":"system","event":"connected","userId":"#);
         self.user(user_id);
         self.raw(r#","connectionId":"#);
         self.string(connection_id.as_str());
+        if let Some(token) = token {
+            self.raw(r#","reconnectionToken":"#);
+            self.string(token);
+        }
         self.raw("}");
     }
 

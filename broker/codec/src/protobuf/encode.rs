@@ -24,9 +24,13 @@ pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
         Downstream::Message { origin, content } => {
             writer.message(2, |message| write_message(message, origin, content));
         }
-        Downstream::Connected { connection_id, user_id } => {
-            let connected =
-                |fields: &mut Writer<'_>| write_connected(fields, connection_id, user_id.as_ref());
+        Downstream::Connected { connection_id, user_id, reconnection_token } => {
+            let connected = |fields: &mut Writer<'_>| {
+                write_connected(fields, connection_id, user_id.as_ref());
+                if let Some(token) = reconnection_token {
+                    fields.string(3, token);
+                }
+            };
             writer.message(3, |system| system.message(1, connected));
         }
         Downstream::Disconnected { message } => {

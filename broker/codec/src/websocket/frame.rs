@@ -1,11 +1,15 @@
 //! Frames from the server: never masked, never fragmented.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// Longest reason of a close frame, in bytes.
 pub const MAX_CLOSE_REASON: usize = 123;
 /// Longest header of a frame without a mask.
 const MAX_HEADER: usize = 10;
+/// Most bytes of a frame's content that a [`Head`] holds.
+const MAX_START: usize = 38;
 /// Marks the last frame of a message.
 const FINAL: u8 = 0x80;
 
@@ -99,6 +103,56 @@ impl Frame {
     pub fn bytes(&self) -> &Bytes {
         &self.0
     }
+
+    /// What stands behind the header.
+    pub fn content(&self) -> Bytes {
+        let header_len = match self.0.get(1) {
+            Some(126) => 4,
+            Some(127) => MAX_HEADER,
+            _ => 2,
+        };
+        self.0.slice(header_len.min(self.0.len())..)
+    }
+}
+
+/// The beginning of a frame that belongs to one receiver, while the rest of the content is shared by many: the header
+/// and a few bytes of the content. An empty one stands before a frame that is shared whole.
+#[derive(Clone, Copy)]
+pub struct Head {
+    bytes: [u8; MAX_HEADER + MAX_START],
+    start: u8,
+    end: u8,
+}
+
+impl Head {
+    /// The head of a frame whose content begins with what `write` writes, at most 38 bytes, and goes on with `tail_len`
+    /// bytes.
+    pub fn build(opcode: Opcode, tail_len: usize, write: impl FnOnce(&mut &mut [u8])) -> Self {
+        let mut bytes = [0; MAX_HEADER + MAX_START];
+        let mut room = &mut bytes[MAX_HEADER..];
+        write(&mut room);
+        let start_len = MAX_START - room.len();
+        let (header, header_len) = header(opcode, start_len + tail_len);
+        let start = MAX_HEADER - header_len;
+        bytes[start..MAX_HEADER].copy_from_slice(&header[..header_len]);
+        Self { bytes, start: start as u8, end: (MAX_HEADER + start_len) as u8 }
+    }
+
+    /// The head of a frame that is shared whole.
+    pub const fn empty() -> Self {
+        Self { bytes: [0; MAX_HEADER + MAX_START], start: 0, end: 0 }
+    }
+
+    /// The bytes for the socket.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[usize::from(self.start)..usize::from(self.end)]
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Head").field(&self.bytes()).finish()
+    }
 }
 
 /// Header of a final frame without a mask, and how many of its bytes count.
@@ -134,6 +188,7 @@ mod tests {
             let (header, content) = frame.bytes().split_at(expected.len());
             assert_eq!(header, expected, "{len}");
             assert_eq!(content, vec![7; len]);
+            assert_eq!(frame.content(), content);
         };
         check(0, &[0x82, 0]);
         check(125, &[0x82, 125]);

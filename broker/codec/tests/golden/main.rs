@@ -57,7 +57,7 @@ fn messages_to_clients_become_the_frames_of_the_pairs() {
 
 fn folder(subprotocol: Subprotocol) -> &'static str {
     match subprotocol {
-        Subprotocol::Json => "json",
+        Subprotocol::Json | Subprotocol::JsonReliable => "json",
         Subprotocol::Protobuf => "protobuf",
     }
 }
@@ -65,7 +65,7 @@ fn folder(subprotocol: Subprotocol) -> &'static str {
 /// What stands on the wire where a case shows this.
 fn bytes(subprotocol: Subprotocol, wire: &str) -> Vec<u8> {
     match subprotocol {
-        Subprotocol::Json => wire.as_bytes().to_vec(),
+        Subprotocol::Json | Subprotocol::JsonReliable => wire.as_bytes().to_vec(),
         Subprotocol::Protobuf => notation::from_hex(&wire.replace(' ', "")).to_vec(),
     }
 }

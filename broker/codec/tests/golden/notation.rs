@@ -74,6 +74,7 @@ pub(crate) fn to_downstream(noted: &Value) -> Downstream {
         "connected" => Downstream::Connected {
             connection_id: ConnectionId::parse(&text("connected").unwrap()).unwrap(),
             user_id: text("userId").map(|user| UserId::new(&user).unwrap()),
+            reconnection_token: text("reconnectionToken"),
         },
         "disconnected" => Downstream::Disconnected { message: text("disconnected").unwrap() },
         "ack" => Downstream::Ack {

@@ -1,4 +1,5 @@
-//! Client tokens that the broker makes itself, for `:generateToken` and for the URL that `hubbub dev` prints.
+//! Tokens that the broker makes itself: those of clients, for `:generateToken` and for the URL that `hubbub dev` prints,
+//! and those by which clients take up their connections again.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -48,6 +49,10 @@ pub fn mint_client(minting: &Minting<'_>, key: &AccessKey) -> Result<String, Not
     {
         claims.insert(name.to_owned(), time.into());
     }
+    sign(claims, key)
+}
+
+pub(super) fn sign(claims: Map<String, Value>, key: &AccessKey) -> Result<String, NotSigned> {
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
     let payload = URL_SAFE_NO_PAD.encode(Value::Object(claims).to_string());
     let signed = format!("{header}.{payload}");

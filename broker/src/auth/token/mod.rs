@@ -5,6 +5,7 @@
 
 mod mint;
 mod payload;
+mod reconnection;
 
 use codec::ids::{GroupName, UserId};
 use http::HeaderMap;
@@ -16,6 +17,7 @@ use super::audience::Audience;
 use super::key::{AccessKey, Keys};
 
 pub use self::mint::{Minting, NotSigned, mint_client};
+pub use self::reconnection::{mint_reconnection, verify_reconnection};
 
 /// Longest token, in bytes.
 const MAX_BYTES: usize = 64 * 1024;

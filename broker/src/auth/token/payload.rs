@@ -40,6 +40,9 @@ pub(super) struct Payload {
     /// Seconds since 1970, perhaps with a fraction.
     #[serde(rename = "nbf")]
     pub(super) not_before: Option<f64>,
+    /// Who issued it; only reconnection tokens are asked.
+    #[serde(default, rename = "iss", deserialize_with = "text_or_none")]
+    pub(super) issuer: Option<String>,
     #[serde(rename = "sub")]
     subject: Option<String>,
     #[serde(default, rename = "role")]
@@ -117,6 +120,14 @@ impl Payload {
             groups: groups.map_err(|_| TokenError::InvalidGroup)?,
         })
     }
+}
+
+/// A text, or nothing when the claim is anything else: what nobody asks for must not make a token unreadable.
+fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 impl<'de> Deserialize<'de> for Texts {

@@ -12,6 +12,7 @@ use crate::hub::Outgoing;
 use crate::model::command::Command;
 
 const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000 };
+const WINDOW: WindowLimits = WindowLimits { messages: 5, bytes: 1000 };
 
 fn hub() -> HubName {
     HubName::new("chat").unwrap()
@@ -27,7 +28,7 @@ fn id(number: u128) -> ConnectionId {
 
 /// Attaches simple clients with the ids 0, 1, ... who all have the user `ann`.
 fn shard_with(count: u128) -> (Shard, Vec<MemberKey>) {
-    let mut shard = Shard::new(LIMITS);
+    let mut shard = Shard::new(QueueLimits { outbox: LIMITS, window: WINDOW });
     let attach = |number| {
         let user_id = Some(UserId::new("ann").unwrap());
         shard.attach(&NewMember { hub: hub(), connection_id: id(number), user_id, subprotocol: None })
@@ -188,4 +189,62 @@ fn memberships_that_begin_and_end_are_noted_once_somebody_wants_to_know() {
         [change("a", Presence::Joined), change("a", Presence::Left), change("before", Presence::Left)];
     assert_eq!(shard.take_presence(), expected);
     assert!(shard.take_presence().is_empty());
+}
+
+fn reliable(shard: &mut Shard) -> MemberKey {
+    let subprotocol = Some(Subprotocol::JsonReliable);
+    shard.attach(&NewMember { hub: hub(), connection_id: id(7), user_id: None, subprotocol })
+}
+
+/// The sequence ids in what a socket takes.
+fn sequence_ids(bytes: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(bytes);
+    let ids = text.split("\"sequenceId\":").skip(1);
+    ids.map(|rest| rest.split(',').next().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_reliable_member_is_sent_again_what_it_has_not_acknowledged() {
+    let (mut shard, plain) = shard_with(1);
+    let key = reliable(&mut shard);
+    for _ in 0..3 {
+        deliver(&mut shard, command(Target::Hub));
+    }
+    shard.tell(key, &Downstream::Pong);
+    assert_eq!(drain(&mut shard, plain[0]), b"\x82\x01x".repeat(3));
+    let first = drain(&mut shard, key);
+    assert_eq!(sequence_ids(&first), [1, 2, 3]);
+    shard.acknowledge(key, SequenceId(1));
+    shard.suspend(key);
+    shard.take_dirty(Vec::new());
+    shard.tell(key, &Downstream::Pong);
+    deliver(&mut shard, command(Target::Connection(id(7))));
+    assert!(shard.is_clean() && shard.begin_flush(key, Instant::now()).is_none(), "there is no socket");
+    shard.resume(key, Instant::now());
+    assert_eq!(shard.take_dirty(Vec::new()), [key]);
+    let second = drain(&mut shard, key);
+    assert_eq!(sequence_ids(&second), [2, 3, 4], "no control frame is kept");
+    let len = second.len() / 3;
+    let again = &second[..2 * len];
+    assert!(first.windows(again.len()).any(|before| before == again), "the same bytes as before");
+}
+
+#[test]
+fn a_member_whose_window_is_overrun_must_end_with_a_socket_or_without() {
+    for is_suspended in [false, true] {
+        let (mut shard, _) = shard_with(0);
+        let key = reliable(&mut shard);
+        if is_suspended {
+            shard.suspend(key);
+        }
+        for _ in 0..WINDOW.messages {
+            deliver(&mut shard, command(Target::Hub));
+        }
+        assert!(shard.take_overrun().is_empty());
+        for _ in 0..3 {
+            deliver(&mut shard, command(Target::Hub));
+        }
+        assert!(shard.needs_flush() && !shard.is_clean());
+        assert_eq!(shard.take_overrun(), [key], "told once");
+    }
 }

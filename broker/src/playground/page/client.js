@@ -3,7 +3,7 @@
 import { clientSnippet } from "./code.js";
 import { copy, fillSelect, showFields, valuesOf } from "./dom.js";
 import { FrameLog } from "./frames.js";
-import { membership, queryOf } from "./protocols.js";
+import { acknowledgement, membership, queryOf } from "./protocols.js";
 import { Problem, clientAccessUrl, whyRefused } from "./server.js";
 import { closeWords } from "./words.js";
 
@@ -152,8 +152,15 @@ export class Client {
   #received(data) {
     const content = typeof data === "string" ? data : new Uint8Array(data);
     this.#frames.frame("received", content);
-    if (this.#settings.protocol.speaksJson && typeof data === "string" && this.connectionId === undefined) {
-      this.#knows(connectionIdIn(data));
+    const { speaksJson, acknowledges } = this.#settings.protocol;
+    if (speaksJson && typeof data === "string" && this.connectionId === undefined) {
+      this.#knows(valueIn(data, ({ type, event }) => type === "system" && event === "connected", "connectionId"));
+    }
+    if (acknowledges && typeof data === "string" && this.#socket?.readyState === WebSocket.OPEN) {
+      const sequenceId = valueIn(data, ({ type }) => type === "message", "sequenceId");
+      if (sequenceId !== undefined) {
+        this.#send(acknowledgement(sequenceId));
+      }
     }
   }
 
@@ -221,10 +228,11 @@ export class Client {
   }
 }
 
-function connectionIdIn(text) {
+/** A property of a message of a certain kind. */
+function valueIn(text, isKind, property) {
   try {
-    const { type, event, connectionId } = JSON.parse(text);
-    return type === "system" && event === "connected" ? connectionId : undefined;
+    const message = JSON.parse(text);
+    return isKind(message) ? message[property] : undefined;
   } catch {
     return undefined;
   }

@@ -6,8 +6,15 @@ export function clientSnippet(url, protocol) {
   const greeting = protocol.speaksJson
     ? `socket.onopen = () => socket.send(JSON.stringify({ type: "joinGroup", group: "lobby", ackId: 1 }));`
     : `socket.onopen = () => socket.send("hello");`;
+  const received = protocol.acknowledges
+    ? `socket.onmessage = (event) => {
+  console.log(event.data);
+  const { sequenceId } = JSON.parse(event.data);
+  if (sequenceId) socket.send(JSON.stringify({ type: "sequenceAck", sequenceId }));
+};`
+    : "socket.onmessage = (event) => console.log(event.data);";
   return `const socket = new WebSocket(${JSON.stringify(url)}${subprotocol});
-socket.onmessage = (event) => console.log(event.data);
+${received}
 socket.onclose = (event) => console.log("closed", event.code, event.reason);
 ${greeting}
 `;

@@ -32,6 +32,7 @@ const SIMPLE_ACTIONS = [
  *
  * - `subprotocol`: what is asked for at connect, if anything
  * - `speaksJson`: whether frames are JSON messages, so that groups can be joined and kinds be shown
+ * - `acknowledges`: whether messages are numbered, and kept by the server until the client says that it has them
  * - `publishes`: whether all it sends goes to one group, named in the URL
  * - `actions`: what can be sent
  */
@@ -41,6 +42,14 @@ export const PROTOCOLS = [
     label: "json.webpubsub.azure.v1",
     subprotocol: "json.webpubsub.azure.v1",
     speaksJson: true,
+    actions: JSON_ACTIONS,
+  },
+  {
+    name: "jsonReliable",
+    label: "json.reliable.webpubsub.azure.v1",
+    subprotocol: "json.reliable.webpubsub.azure.v1",
+    speaksJson: true,
+    acknowledges: true,
     actions: JSON_ACTIONS,
   },
   { name: "sendEvent", label: "none: each message is an event", actions: SIMPLE_ACTIONS },
@@ -60,6 +69,11 @@ export function queryOf(protocol, publishTo) {
 /** A message that joins or leaves a group. */
 export function membership(type, group, ackId) {
   return JSON.stringify({ type, group, ackId });
+}
+
+/** Says that all numbered messages up to this one have been received. */
+export function acknowledgement(sequenceId) {
+  return JSON.stringify({ type: "sequenceAck", sequenceId });
 }
 
 function payload({ dataType, data, ackId }) {

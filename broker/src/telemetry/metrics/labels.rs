@@ -9,11 +9,13 @@ pub enum Protocol {
     Json,
     /// `protobuf.webpubsub.azure.v1`
     Protobuf,
+    /// `json.reliable.webpubsub.azure.v1`
+    JsonReliable,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 3] = [Self::Simple, Self::Json, Self::Protobuf];
+    pub const ALL: [Self; 4] = [Self::Simple, Self::Json, Self::Protobuf, Self::JsonReliable];
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
@@ -26,6 +28,7 @@ impl Protocol {
             Self::Simple => "simple",
             Self::Json => "json",
             Self::Protobuf => "protobuf",
+            Self::JsonReliable => "json_reliable",
         }
     }
 }
@@ -35,6 +38,10 @@ impl Protocol {
 pub enum ConnectOutcome {
     /// It is connected.
     Accepted,
+    /// It has taken its connection up again.
+    Recovered,
+    /// There is no connection that it could take up again.
+    NotRecovered,
     /// Its request is not one for a WebSocket, or names something impossible: 400.
     BadRequest,
     /// Its token was refused, or it has none and needs one: 401.
@@ -54,8 +61,10 @@ pub enum ConnectOutcome {
 }
 
 impl ConnectOutcome {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Accepted,
+        Self::Recovered,
+        Self::NotRecovered,
         Self::BadRequest,
         Self::Unauthorized,
         Self::TooManyConnections,
@@ -68,7 +77,7 @@ impl ConnectOutcome {
 
     pub(super) fn result(self) -> &'static str {
         match self {
-            Self::Accepted => "accepted",
+            Self::Accepted | Self::Recovered => "accepted",
             _ => "refused",
         }
     }
@@ -76,6 +85,8 @@ impl ConnectOutcome {
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Accepted => "none",
+            Self::Recovered => "recovered",
+            Self::NotRecovered => "not_recovered",
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
             Self::TooManyConnections => "too_many_connections",

@@ -43,8 +43,8 @@ export class Hub {
   /**
    * A hub that closes what was opened through it when test `t` ends.
    */
-  static for(t, transport) {
-    const hub = new Hub(transport);
+  static for(t, transport, name) {
+    const hub = new Hub(transport, name);
     t.after(() => hub.#open.forEach((opened) => opened.close()));
     return hub;
   }

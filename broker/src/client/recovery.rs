@@ -1,0 +1,228 @@
+//! Reliable connections without a socket, and how their clients take them up again. Source: `client-protocols.md` 10.2.
+//!
+//! A client that comes back may be accepted by any worker, while its connection stays with its own. So the worker that
+//! accepted the socket asks the owner at its [`Desk`], which reserves the connection for it; the socket follows when
+//! the client has taken the answer to its request. Whoever has the reservation gives it back by dropping it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codec::ids::{ConnectionId, HubName};
+use codec::subprotocol::Subprotocol;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
+
+use super::closing::{self, Ended};
+use super::connection::Connection;
+use super::connections::Connections;
+use super::socket::Socket;
+use crate::hub::Outbox;
+use crate::model::close::{CloseReason, Ending};
+use crate::telemetry::metrics::ConnectOutcome;
+
+/// Longest time from a reservation until the socket is there (`limits.md` 3).
+const RESERVATION: Duration = Duration::from_secs(30);
+/// Longest time that a worker may take to answer whether it has a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where the workers of a node are asked for connections that clients want to take up again. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Desks(Arc<[UnboundedSender<Petition>]>);
+
+/// Where one worker is asked.
+#[derive(Debug)]
+pub struct Desk(UnboundedReceiver<Petition>);
+
+#[derive(Debug)]
+struct Petition {
+    hub: HubName,
+    connection_id: ConnectionId,
+    answer: oneshot::Sender<Option<Reservation>>,
+}
+
+/// A connection that waits for its client's socket.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    /// What was agreed on when the connection was made, and holds for the new socket too.
+    pub(super) subprotocol: Subprotocol,
+    place: oneshot::Sender<Arrived>,
+}
+
+/// The worker that has the connection does not answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unreachable;
+
+/// A socket on its way to another worker, and the bytes that came with its request.
+#[derive(Debug)]
+struct Arrived {
+    socket: Travelling,
+    first: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Travelling {
+    Plain(std::net::TcpStream),
+    /// TLS does not let go of its stream, so this stays registered with the reactor of the worker that accepted it.
+    /// Tokio lets any thread poll it; it only has to end before that worker does, and workers stop together.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Desks {
+    /// A desk for each worker.
+    pub fn new(workers: usize) -> (Self, Vec<Desk>) {
+        let (ways, desks): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
+        (Self(ways.into()), desks.into_iter().map(Desk).collect())
+    }
+
+    /// Reserves a connection of this node for a client whose token has been verified; nothing when there is none, or it
+    /// is not reliable, or is reserved already.
+    ///
+    /// # Errors
+    /// When its worker does not answer.
+    pub(super) async fn reserve(
+        &self,
+        hub: HubName,
+        connection_id: ConnectionId,
+    ) -> Result<Option<Reservation>, Unreachable> {
+        let Some(desk) = connection_id.worker().and_then(|worker| self.0.get(usize::from(worker))) else {
+            return Ok(None);
+        };
+        let (answer, answered) = oneshot::channel();
+        desk.send(Petition { hub, connection_id, answer }).map_err(|_| Unreachable)?;
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(reservation)) => Ok(reservation),
+            Ok(Err(_)) | Err(_) => Err(Unreachable),
+        }
+    }
+}
+
+impl Reservation {
+    /// Gives the connection its client's socket. When it is too late for that, the client is told that there is no such
+    /// connection.
+    pub(super) async fn redeem(self, connections: &Connections, socket: Socket, first: Vec<u8>) {
+        let Ok(socket) = Travelling::depart(socket) else {
+            return;
+        };
+        if let Err(Arrived { socket, .. }) = self.place.send(Arrived { socket, first })
+            && let Ok(socket) = socket.arrive()
+        {
+            refuse(connections, socket).await;
+        }
+    }
+}
+
+/// Tells a client that there is no connection that it could take up again. An HTTP error would make the SDKs try for
+/// half a minute.
+pub(super) async fn refuse(connections: &Connections, socket: Socket) {
+    connections.metrics.connect(ConnectOutcome::NotRecovered);
+    let ended = Ended { reason: CloseReason::NotRecovered, outbox: Outbox::default() };
+    closing::take_leave(connections, socket, ended).await;
+}
+
+impl Travelling {
+    fn depart(socket: Socket) -> std::io::Result<Self> {
+        match socket {
+            Socket::Plain(stream) => stream.into_std().map(Self::Plain),
+            Socket::Tls(stream) => Ok(Self::Tls(stream)),
+        }
+    }
+
+    fn arrive(self) -> std::io::Result<Socket> {
+        match self {
+            Self::Plain(stream) => TcpStream::from_std(stream).map(Socket::Plain),
+            Self::Tls(stream) => Ok(Socket::Tls(stream)),
+        }
+    }
+}
+
+impl Connections {
+    /// Answers at this worker's desk, for ever.
+    pub async fn keep_reserving(self: Rc<Self>, mut desk: Desk) {
+        while let Some(Petition { hub, connection_id, answer }) = desk.0.recv().await {
+            // Whoever asked may have gone; the reservation is dropped then.
+            let _ = answer.send(self.reserve(&hub, &connection_id));
+        }
+    }
+
+    fn reserve(self: &Rc<Self>, hub: &HubName, connection_id: &ConnectionId) -> Option<Reservation> {
+        let key = self.router.shard().find(hub, connection_id)?;
+        let connection = self.table.borrow().get(key).cloned()?;
+        let recovery = connection.recovery.as_ref()?;
+        let subprotocol = connection.session().subprotocol()?;
+        if recovery.is_reserved.replace(true) {
+            return None;
+        }
+        let (place, arriving) = oneshot::channel();
+        let connections = Rc::clone(self);
+        // The reservation must not keep a connection that has ended.
+        let connection = Rc::downgrade(&connection);
+        tokio::task::spawn_local(async move {
+            let arrived = tokio::time::timeout(RESERVATION, arriving).await;
+            let connection = connection.upgrade();
+            if let Some(recovery) = connection.as_ref().and_then(|connection| connection.recovery.as_ref()) {
+                recovery.is_reserved.set(false);
+            }
+            if let Ok(Ok(Arrived { socket, first })) = arrived
+                && let Ok(socket) = socket.arrive()
+            {
+                match connection.filter(|connection| connections.has(connection)) {
+                    Some(connection) => connections.resume(&connection, socket, first),
+                    None => refuse(&connections, socket).await,
+                }
+            }
+        });
+        Some(Reservation { subprotocol, place })
+    }
+
+    fn has(&self, connection: &Connection) -> bool {
+        self.table.borrow().contains_key(connection.key)
+    }
+
+    /// A reliable connection has lost its socket. It is kept for a while, and what is sent to it as well. Nothing
+    /// happens if it has none.
+    pub(super) fn suspend(&self, connection: &Rc<Connection>, reason: CloseReason) {
+        let (Some(recovery), Some(socket)) = (&connection.recovery, connection.take_socket()) else {
+            return;
+        };
+        let outbox = self.router.shard().suspend(connection.key).unwrap_or_default();
+        // The second that is passing now does not count.
+        let window = u32::try_from(self.config.reconnect_window.as_secs()).unwrap_or(u32::MAX / 2);
+        recovery.deadline.set(self.now() + window + 1);
+        self.look_again(connection, recovery.deadline.get());
+        self.log(connection, "connection lost its socket");
+        match reason.ending() {
+            Ending::Abort => socket.forget_unsent(),
+            // The client wants its close frame answered, and has ended nothing but the socket by it.
+            Ending::Close(..) | Ending::Echo(..) => {
+                let connections = Rc::clone(&connection.connections);
+                tokio::task::spawn_local(async move {
+                    closing::take_leave(&connections, socket, Ended { reason, outbox }).await;
+                });
+            }
+        }
+    }
+
+    /// A client has come back: from now on its connection has this socket. One that it had until now is dropped.
+    fn resume(&self, connection: &Rc<Connection>, socket: Socket, first: Vec<u8>) {
+        if let Some(old) = connection.take_socket() {
+            old.forget_unsent();
+            self.router.shard().suspend(connection.key);
+        }
+        self.metrics.connect(ConnectOutcome::Recovered);
+        self.log(connection, "connection recovered");
+        self.router.shard().resume(connection.key, Instant::now());
+        self.look_again(connection, self.now() + u32::from(connection.keep_alive));
+        connection.give_socket(socket, first);
+        self.flush_soon();
+    }
+
+    fn log(&self, connection: &Connection, what: &'static str) {
+        let session = connection.session();
+        let (hub, connection) = (session.hub(), session.connection_id());
+        tracing::info!(%hub, %connection, "{what}");
+    }
+}

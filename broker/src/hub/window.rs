@@ -1,0 +1,104 @@
+//! What a reliable connection has been sent and has not acknowledged.
+//!
+//! The window is a value: the shard puts messages in, the client's acknowledgements take them out, and a socket that
+//! takes the place of a lost one is sent what is left. Source: `client-protocols.md` 10.1.
+//!
+//! An empty window owns no memory but its counters.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use codec::ids::SequenceId;
+use tokio::time::Instant;
+
+use super::outbox::Parcel;
+
+/// What a window may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowLimits {
+    /// Most messages.
+    pub messages: usize,
+    /// Most bytes, frame headers included.
+    pub bytes: usize,
+}
+
+/// A message would have exceeded the limits. The connection must end: it could not be told that one is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Overrun;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Number of the last message, 0 before the first.
+    last: u64,
+    /// Sorted by number; those that have expired may be missing in between.
+    kept: VecDeque<(SequenceId, Rc<Parcel>)>,
+    bytes: usize,
+    is_overrun: bool,
+}
+
+impl Window {
+    /// The number of the next message.
+    pub(super) fn next_id(&self) -> SequenceId {
+        SequenceId(self.last + 1)
+    }
+
+    /// Keeps the next message, which has the number [`Window::next_id`].
+    ///
+    /// # Errors
+    /// When it does not fit; from then on the window takes nothing.
+    pub(super) fn push(&mut self, parcel: Rc<Parcel>, limits: WindowLimits) -> Result<(), Overrun> {
+        if !self.fits(&parcel, limits) {
+            // Seldom enough to ask for the time only here.
+            self.drop_expired(Instant::now());
+            self.is_overrun = self.is_overrun || !self.fits(&parcel, limits);
+        }
+        if self.is_overrun {
+            return Err(Overrun);
+        }
+        self.last += 1;
+        self.bytes += parcel.len();
+        self.kept.push_back((SequenceId(self.last), parcel));
+        Ok(())
+    }
+
+    fn fits(&self, parcel: &Parcel, limits: WindowLimits) -> bool {
+        self.kept.len() < limits.messages && self.bytes + parcel.len() <= limits.bytes
+    }
+
+    /// Whether a message did not fit.
+    pub(super) fn is_overrun(&self) -> bool {
+        self.is_overrun
+    }
+
+    /// The client has all messages up to this number. One that it has acknowledged before changes nothing, one beyond
+    /// the last means all.
+    pub(super) fn acknowledge(&mut self, up_to: SequenceId) {
+        while let Some((_, parcel)) = self.kept.pop_front_if(|(id, _)| *id <= up_to) {
+            self.bytes -= parcel.len();
+        }
+        self.release_if_empty();
+    }
+
+    /// Forgets messages that are of no use any more. The gap in the numbers does no harm: clients only look for the
+    /// largest.
+    pub(super) fn drop_expired(&mut self, now: Instant) {
+        self.kept.retain(|(_, parcel)| !parcel.has_expired(now));
+        self.bytes = self.kept.iter().map(|(_, parcel)| parcel.len()).sum();
+        self.release_if_empty();
+    }
+
+    /// What has not been acknowledged, in the order of its numbers.
+    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = &Rc<Parcel>> {
+        self.kept.iter().map(|(_, parcel)| parcel)
+    }
+
+    fn release_if_empty(&mut self) {
+        if self.kept.is_empty() {
+            self.kept = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

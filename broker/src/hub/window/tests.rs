@@ -1,0 +1,188 @@
+use std::time::Duration;
+
+use codec::websocket::{Frame, Opcode};
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: WindowLimits = WindowLimits { messages: 4, bytes: 100 };
+
+fn parcel(content: &[u8], expires_at: Option<Instant>) -> Rc<Parcel> {
+    Rc::new(Parcel::new(&Frame::new(Opcode::Binary, content), expires_at))
+}
+
+/// A window with messages of one byte, which take three on the wire.
+fn window_with(count: u64) -> Window {
+    let mut window = Window::default();
+    for id in 1..=count {
+        assert_eq!(window.next_id(), SequenceId(id));
+        assert_eq!(window.push(parcel(b"x", None), LIMITS), Ok(()));
+    }
+    window
+}
+
+fn ids(window: &Window) -> Vec<u64> {
+    window.kept.iter().map(|(SequenceId(id), _)| *id).collect()
+}
+
+#[test]
+fn an_acknowledgement_is_cumulative() {
+    let check = |acknowledged: &[u64], left: &[u64]| {
+        let mut window = window_with(4);
+        for &id in acknowledged {
+            window.acknowledge(SequenceId(id));
+        }
+        assert_eq!(ids(&window), left, "{acknowledged:?}");
+        assert_eq!(window.bytes, 3 * left.len(), "{acknowledged:?}");
+        assert_eq!(window.next_id(), SequenceId(5), "numbers go on");
+    };
+    check(&[], &[1, 2, 3, 4]);
+    check(&[0], &[1, 2, 3, 4]);
+    check(&[2], &[3, 4]);
+    check(&[3, 1], &[4]);
+    check(&[3, 3], &[4]);
+    check(&[4], &[]);
+    check(&[u64::MAX], &[]);
+}
+
+#[test]
+fn an_empty_window_owns_no_memory() {
+    let mut window = window_with(4);
+    window.acknowledge(SequenceId(4));
+    assert_eq!(window.kept.capacity(), 0);
+}
+
+#[test]
+fn the_message_that_does_not_fit_is_the_last() {
+    let check = |window: &mut Window, content: &[u8]| {
+        assert_eq!(window.push(parcel(content, None), LIMITS), Err(Overrun));
+        window.acknowledge(SequenceId(u64::MAX));
+        assert!(window.is_overrun());
+        assert_eq!(window.push(parcel(b"", None), LIMITS), Err(Overrun), "one is missing for ever");
+    };
+    check(&mut window_with(4), b"x");
+    check(&mut window_with(3), &[0; 90]);
+    check(&mut window_with(0), &[0; 99]);
+    let mut just = window_with(0);
+    assert_eq!(just.push(parcel(&[0; 98], None), LIMITS), Ok(()), "a hundred bytes with the header");
+    check(&mut just, b"");
+}
+
+#[test]
+fn expired_messages_make_room_and_leave_a_gap() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    for expires_at in [None, Some(now), Some(now + Duration::from_secs(3600)), Some(now)] {
+        assert_eq!(window.push(parcel(b"x", expires_at), LIMITS), Ok(()));
+    }
+    assert_eq!(window.push(parcel(b"x", None), LIMITS), Ok(()));
+    assert_eq!(ids(&window), [1, 3, 5]);
+    assert_eq!(window.bytes, 9);
+    window.drop_expired(now + Duration::from_secs(3600));
+    assert_eq!(ids(&window), [1, 5]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push,
+    /// The client acknowledges what it has seen.
+    Acknowledge,
+    /// It acknowledges this.
+    AcknowledgeAny(u64),
+    /// The socket takes so much of what waits, or the network loses it.
+    Write(usize),
+    /// The socket is lost, with what it holds.
+    Lose,
+    /// Another takes its place.
+    Resume,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Push),
+        2 => Just(Step::Acknowledge),
+        1 => (0_u64..6).prop_map(Step::AcknowledgeAny),
+        3 => (0_usize..5).prop_map(Step::Write),
+        1 => Just(Step::Lose),
+        1 => Just(Step::Resume),
+    ]
+}
+
+/// A client and its sockets, as far as a window has to do with them.
+#[derive(Default)]
+struct Model {
+    window: Window,
+    is_attached: bool,
+    wire: VecDeque<Rc<Parcel>>,
+    /// All that was ever sent.
+    sent: Vec<u64>,
+    /// All that the client has taken for new.
+    seen: Vec<u64>,
+    acknowledged: u64,
+}
+
+impl Model {
+    fn number_of(parcel: &Parcel) -> u64 {
+        u64::from_be_bytes(parcel.tail()[2..10].try_into().unwrap())
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Push => {
+                let SequenceId(id) = self.window.next_id();
+                let parcel = parcel(&id.to_be_bytes(), None);
+                let limits = WindowLimits { messages: usize::MAX, bytes: usize::MAX };
+                assert_eq!(self.window.push(Rc::clone(&parcel), limits), Ok(()));
+                self.sent.push(id);
+                if self.is_attached {
+                    self.wire.push_back(parcel);
+                }
+            }
+            Step::Acknowledge => self.acknowledge(self.seen.last().copied().unwrap_or_default()),
+            // A client that acknowledges what it has not seen has only itself to blame.
+            Step::AcknowledgeAny(back) => {
+                let last = self.seen.last().copied().unwrap_or_default();
+                self.acknowledge(last.saturating_sub(back));
+            }
+            Step::Write(count) => {
+                for parcel in self.wire.drain(..count.min(self.wire.len())) {
+                    let id = Self::number_of(&parcel);
+                    // What clients do with a message that they have seen before.
+                    if self.seen.last().is_none_or(|&last| id > last) {
+                        self.seen.push(id);
+                    }
+                }
+            }
+            Step::Lose => {
+                self.is_attached = false;
+                self.wire.clear();
+            }
+            Step::Resume => {
+                self.is_attached = true;
+                self.wire = self.window.unacknowledged().cloned().collect();
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, id: u64) {
+        self.acknowledged = self.acknowledged.max(id);
+        self.window.acknowledge(SequenceId(id));
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_or_doubled_or_out_of_order(steps in proptest::collection::vec(step(), 0..200)) {
+        let mut model = Model::default();
+        for step in &steps {
+            model.take(step);
+            let kept: Vec<u64> =
+                model.sent.iter().copied().filter(|&id| id > model.acknowledged).collect();
+            prop_assert_eq!(ids(&model.window), kept);
+        }
+        model.take(&Step::Lose);
+        model.take(&Step::Resume);
+        model.take(&Step::Write(usize::MAX));
+        prop_assert_eq!(&model.seen, &model.sent);
+    }
+}

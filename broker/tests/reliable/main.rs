@@ -1,0 +1,15 @@
+//! Black-box tests of the reliable JSON protocol: numbers, what is sent again, who may come back and what ends a
+//! connection for good. Source: `client-protocols.md` 4.1 and 10; all else is as on the plain protocol, in `client/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod application;
+mod endings;
+mod events;
+mod peer;
+mod recovery;
+mod refusal;
+mod sequence;
+mod window;

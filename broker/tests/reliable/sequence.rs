@@ -1,0 +1,170 @@
+//! What has a number, and what is sent again.
+
+use serde_json::{Value, json};
+
+use crate::peer::{Peer, next_frame, publish};
+use crate::support::{Frame, Opcode, Server};
+
+#[tokio::test]
+async fn messages_are_numbered_from_one_and_nothing_else_is() {
+    let server = Server::start().await;
+    let mut peer = Peer::connect(&server).await;
+    publish(&server, "a").await;
+    let first = peer.next().await;
+    let expected = json!({"type": "message", "from": "group", "group": "g", "fromUserId": null,
+        "dataType": "text", "data": "a", "sequenceId": 1});
+    assert_eq!(first, expected);
+    peer.send(json!({"type": "joinGroup", "group": "h", "ackId": 1})).await;
+    assert_eq!(peer.next().await, json!({"type": "ack", "ackId": 1, "success": true}));
+    server.rest().post("/api/hubs/chat/:send").json(&json!({"b": 1})).expect(202).await;
+    let second = peer.next().await;
+    assert_eq!((&second["from"], &second["sequenceId"]), (&json!("server"), &json!(2)));
+    peer.expect_nothing_before_pong().await;
+    peer.send(json!({"type": "sendToGroup", "group": "h", "dataType": "text", "data": "c"})).await;
+    peer.expect("c", 3).await;
+}
+
+#[tokio::test]
+async fn each_connection_counts_for_itself_and_plain_ones_do_not() {
+    let server = Server::start().await;
+    let mut early = Peer::connect(&server).await;
+    publish(&server, "a").await;
+    early.expect("a", 1).await;
+    let mut late = Peer::connect(&server).await;
+    let mut plain = server.connect("chat", crate::support::ClientSpec::json().group("g")).await;
+    publish(&server, "b").await;
+    early.expect("b", 2).await;
+    late.expect("b", 1).await;
+    assert_eq!(plain.next_json().await.get("sequenceId"), None);
+}
+
+#[tokio::test]
+async fn what_is_not_acknowledged_comes_again_in_order_and_as_it_was() {
+    let server = Server::start().await;
+    let mut peer = Peer::connect(&server).await;
+    for data in ["1", "2", &"3".repeat(200), &"4".repeat(70_000), "5"] {
+        publish(&server, data).await;
+    }
+    let mut before = Vec::new();
+    for _ in 0..5 {
+        before.push(next_frame(&mut peer.socket).await);
+    }
+    peer.acknowledge(2).await;
+    let ticket = peer.lose();
+    publish(&server, "6").await;
+    let mut peer = ticket.recover(&server).await;
+    for frame in &before[2..] {
+        assert!(next_frame(&mut peer.socket).await == *frame, "not the bytes of before");
+    }
+    peer.expect("6", 6).await;
+    publish(&server, "7").await;
+    peer.expect("7", 7).await;
+    peer.expect_nothing_before_pong().await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_written_in_part_comes_again_whole() {
+    let server = Server::start().await;
+    let mut peer = Peer::connect(&server).await;
+    let big = "x".repeat(900_000);
+    // More than the kernel takes, so that one is broken off somewhere.
+    for _ in 0..12 {
+        publish(&server, &big).await;
+    }
+    assert!(peer.socket.fill().await);
+    let ticket = peer.lose();
+    let mut peer = ticket.recover(&server).await;
+    for sequence_id in 1..=12 {
+        peer.expect(&big, sequence_id).await;
+    }
+}
+
+/// What comes after a recovery when these were acknowledged of five.
+async fn replayed(acknowledged: &[u64]) -> Vec<u64> {
+    let server = Server::start().await;
+    let mut peer = Peer::connect(&server).await;
+    for sequence_id in 1..=5 {
+        publish(&server, "x").await;
+        peer.expect("x", sequence_id).await;
+    }
+    for &sequence_id in acknowledged {
+        peer.acknowledge(sequence_id).await;
+    }
+    let mut peer = peer.lose().recover(&server).await;
+    publish(&server, "end").await;
+    let mut replayed = Vec::new();
+    loop {
+        let message: Value = peer.next().await;
+        if message["data"] == "end" {
+            assert_eq!(message["sequenceId"], 6, "numbers go on");
+            return replayed;
+        }
+        replayed.push(message["sequenceId"].as_u64().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledgement_is_cumulative_and_never_taken_back() {
+    for (acknowledged, expected) in [
+        (&[][..], &[1, 2, 3, 4, 5][..]),
+        (&[0], &[1, 2, 3, 4, 5]),
+        (&[3], &[4, 5]),
+        (&[4, 2], &[5]),
+        (&[5], &[]),
+        (&[u64::MAX], &[]),
+    ] {
+        assert_eq!(replayed(acknowledged).await, expected, "{acknowledged:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_wants_any_more_does_not_come_again() {
+    let server = Server::start().await;
+    let ticket = Peer::connect(&server).await.lose();
+    let send = |data: &str, ttl: u64| {
+        let target = format!("/api/hubs/chat/groups/g/:send?messageTtlSeconds={ttl}");
+        server.rest().post(&target).text(data).expect(202)
+    };
+    send("old", 1).await;
+    send("lasting", 300).await;
+    // Not a wait for an event: that time passes is what is tested.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let mut peer = ticket.recover(&server).await;
+    let next = peer.next().await;
+    // It may have been taken by the first socket before its end was seen.
+    assert_eq!(next["data"], "lasting");
+    assert_eq!(next["sequenceId"], 2, "a gap is harmless");
+}
+
+#[tokio::test]
+async fn acks_that_were_lost_are_made_up_for_by_the_duplicate() {
+    let server = Server::start().await;
+    let mut peer = Peer::connect(&server).await;
+    let request =
+        json!({"type": "sendToGroup", "group": "g", "dataType": "text", "data": "once", "ackId": 7});
+    peer.send(request.clone()).await;
+    peer.expect("once", 1).await;
+    assert_eq!(peer.next().await["success"], true);
+    let mut peer = peer.lose().recover(&server).await;
+    peer.expect("once", 1).await;
+    peer.send(request).await;
+    let again = peer.next().await;
+    assert_eq!((&again["ackId"], &again["error"]["name"]), (&json!(7), &json!("Duplicate")), "{again}");
+    peer.expect_nothing_before_pong().await;
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_loss_is_done() {
+    let server = Server::start().await;
+    let mut watcher = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server).await;
+    let publish = json!({"type": "sendToGroup", "group": "g", "dataType": "text", "data": "last words"});
+    let mut bytes = Frame::text(&publish.to_string()).bytes();
+    // The beginning of a message whose end never comes must not be mixed with what the next socket brings.
+    bytes.extend(&Frame::new(Opcode::TEXT, "x".repeat(100)).bytes()[..50]);
+    peer.socket.write(&bytes).await;
+    watcher.expect("last words", 1).await;
+    let mut peer = peer.lose().recover(&server).await;
+    peer.expect("last words", 1).await;
+    peer.expect_nothing_before_pong().await;
+}
