@@ -26,8 +26,9 @@ async function received(recorder) {
 
 /** A client behind a proxy, and the same hub without one. */
 async function behindProxy(t) {
-  const proxy = await Proxy.start(t, HTTP);
+  const proxy = await Proxy.start(HTTP);
   const far = Hub.for(t, proxy.transport);
+  t.after(() => proxy.close());
   const recorder = await Recorder.start(far, { userId: "ann", groups: ["room"], roles: MEMBER }, DEFAULT);
   return { proxy, recorder, near: Hub.for(t, HTTP, far.name) };
 }

@@ -27,16 +27,18 @@ export class Proxy {
     this.#transport = transport;
   }
 
-  /** A proxy before the server of `transport`; it ends with test `t`. */
-  static async start(t, transport) {
+  /** A proxy before the server of `transport`. */
+  static async start(transport) {
     const proxy = new Proxy(transport);
     proxy.#server.listen(0, "127.0.0.1");
     await once(proxy.#server, "listening");
-    t.after(() => {
-      proxy.#server.close();
-      proxy.cut();
-    });
     return proxy;
+  }
+
+  /** Ends it. Clients should have been stopped: they would try to come back for half a minute. */
+  close() {
+    this.#server.close();
+    this.cut();
   }
 
   /** The transport whose way leads through the proxy. */
