@@ -38,7 +38,8 @@ export async function runSuite({ home, flags = [], environment = {} }) {
 }
 
 function runTests(folder, files, environment) {
-  const runner = ["--test", "--test-reporter=spec", ...files];
+  // A client of the SDK that was stopped goes on trying to come back for half a minute, which nobody waits for.
+  const runner = ["--test", "--test-force-exit", "--test-reporter=spec", ...files];
   const child = spawn(process.execPath, runner, {
     cwd: folder,
     stdio: "inherit",
