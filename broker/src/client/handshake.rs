@@ -212,9 +212,9 @@ impl Handshake {
         correspondence: &mut Correspondence,
     ) -> Result<Guest, Rejection> {
         let events = &self.connections.events;
-        if !events.is_taken(&guest.hub, EventKind::Connect) {
+        let Some(taker) = events.taker(&guest.hub, EventKind::Connect) else {
             return Ok(guest);
-        }
+        };
         let source = Source {
             hub: guest.hub.clone(),
             connection_id: connection_id.clone(),
@@ -224,9 +224,7 @@ impl Handshake {
         };
         let what = What::Connect(Box::new(asking::request(head, &guest)));
         let event = correspondence.first(source, what);
-        let Some(delivery) = events.address(&event, correspondence) else {
-            return Ok(guest);
-        };
+        let delivery = events.address(&event, &taker, correspondence);
         let (answer, wishes) = events.ask_connect(&delivery).await?;
         correspondence.learn(&delivery, &answer, Attaching::CookiesAndState);
         asking::apply(wishes, guest, head)

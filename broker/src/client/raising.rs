@@ -7,7 +7,7 @@ use codec::ids::GroupName;
 
 use super::connection::Connection;
 use super::connections::Connections;
-use crate::events::{Attaching, Delivery};
+use crate::events::{Attaching, Delivery, Taker};
 use crate::hub::{Keeping, Presence, PresenceChange};
 use crate::model::close::CloseReason;
 use crate::model::command::Target;
@@ -15,14 +15,21 @@ use crate::model::command::Target;
 impl Connections {
     /// The request for the next event of a connection, or nothing when nobody takes it.
     pub(super) fn address(&self, connection: &Connection, what: What) -> Option<Delivery> {
-        let mut correspondence = connection.correspondence.borrow_mut();
-        let source = source(connection);
-        if !self.events.is_taken(&source.hub, what.kind()) {
-            correspondence.skip();
+        let Some(taker) = self.taker(connection, &what) else {
+            connection.correspondence.borrow_mut().skip();
             return None;
-        }
-        let event = correspondence.next(source, what);
-        self.events.address(&event, &correspondence)
+        };
+        Some(self.address_to(&taker, connection, what))
+    }
+
+    fn taker(&self, connection: &Connection, what: &What) -> Option<Taker> {
+        self.events.taker(connection.session().hub(), what.kind())
+    }
+
+    fn address_to(&self, taker: &Taker, connection: &Connection, what: What) -> Delivery {
+        let mut correspondence = connection.correspondence.borrow_mut();
+        let event = correspondence.next(source(connection), what);
+        self.events.address(&event, taker, &correspondence)
     }
 
     /// Tells the application that a connection has been made, and then of the groups that it has joined by that.
@@ -87,16 +94,19 @@ impl Connections {
             Presence::Joined => What::Joined(group),
             Presence::Left => What::Left(group),
         };
-        let is_taken = self.events.is_taken(connection.session().hub(), what.kind());
-        if is_taken {
-            self.notify(connection, what);
+        if let Some(taker) = self.taker(connection, &what) {
+            self.send(connection, self.address_to(&taker, connection, what));
         }
     }
 
     fn notify(&self, connection: &Rc<Connection>, what: What) {
-        let Some(delivery) = self.address(connection, what) else {
-            return;
-        };
+        if let Some(delivery) = self.address(connection, what) {
+            self.send(connection, delivery);
+        }
+    }
+
+    /// Sends a notification beside everything else.
+    fn send(&self, connection: &Rc<Connection>, delivery: Delivery) {
         let events = Rc::clone(&self.events);
         // The answer of the application must not keep an ended connection.
         let connection = Rc::downgrade(connection);

@@ -32,7 +32,6 @@ use uuid::Builder;
 pub use correspondence::{Attaching, Correspondence};
 pub use webhook::{Answer, CallError};
 
-use crate::auth::key::Keys;
 use crate::settings::Settings;
 use crate::settings::handler::EventHandler;
 use crate::telemetry::throttle::{Pass, Throttle};
@@ -61,6 +60,12 @@ pub struct Events {
     tap: Tap,
     routes: RefCell<Routes>,
     signatures: RefCell<Signatures>,
+}
+
+/// Who takes an event, by the settings that held when that was looked up.
+pub struct Taker {
+    handler: Arc<EventHandler>,
+    settings: Arc<Settings>,
 }
 
 /// An event with its handler, ready to be sent; or why it cannot be.
@@ -98,9 +103,11 @@ impl Events {
         }
     }
 
-    /// Whether anybody takes such an event.
-    pub fn is_taken(&self, hub: &HubName, kind: EventKind<'_>) -> bool {
-        self.settings.borrow().hub(hub).handler(kind).is_some()
+    /// Who takes such an event now, if anybody does.
+    pub fn taker(&self, hub: &HubName, kind: EventKind<'_>) -> Option<Taker> {
+        let settings = self.settings.borrow();
+        let handler = Arc::clone(settings.hub(hub).handler(kind)?);
+        Some(Taker { handler, settings: Arc::clone(&settings) })
     }
 
     /// Whether anybody takes events of groups, in whichever hub.
@@ -110,27 +117,25 @@ impl Events {
         handlers.any(|handler| handler.presence.joined || handler.presence.left)
     }
 
-    /// Finds who takes an event, and makes the request. Nothing when nobody takes it.
-    pub fn address(&self, event: &Event, correspondence: &Correspondence) -> Option<Delivery> {
-        let settings = self.settings.borrow().clone();
-        let handler = settings.hub(&event.source.hub).handler(event.what.kind())?;
-        let call = self.call(event, handler, correspondence, &settings.keys);
+    /// Makes the request for an event that somebody takes.
+    pub fn address(&self, event: &Event, taker: &Taker, correspondence: &Correspondence) -> Delivery {
+        let call = self.call(event, taker, correspondence);
         if let Err(fault) = &call {
             self.log(&event.source.hub, event.what.kind().name(), fault);
         }
-        Some(Delivery(call))
+        Delivery(call)
     }
 
     fn call(
         &self,
         event: &Event,
-        handler: &Arc<EventHandler>,
+        taker: &Taker,
         correspondence: &Correspondence,
-        keys: &Keys,
     ) -> Result<Call, Unanswered> {
         let Event { source, what, .. } = event;
-        let name = what.kind().name();
-        let route = self.routes.borrow_mut().of(&source.hub, handler, name, correspondence.origin())?;
+        let (name, keys) = (what.kind().name(), &taker.settings.keys);
+        let route =
+            self.routes.borrow_mut().of(&source.hub, &taker.handler, name, correspondence.origin())?;
         let mut headers = request_headers(event)?;
         headers.extend(self.signatures.borrow_mut().of(&source.connection_id, keys).map(|s| (SIGNATURE, s)));
         headers.extend(correspondence.cookie(&route.url).map(|cookie| (COOKIE, cookie)));
