@@ -45,8 +45,15 @@ pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Seq
             let head = Head::build(Opcode::Text, tail.len(), |out| json::sequence_start(id, out));
             Some(Sequenced { head, tail })
         }
-        // No reliable protocol has these.
-        Encoding::Protobuf | Encoding::Simple => None,
+        Encoding::Protobuf => {
+            let content = frame.content();
+            let tail = content.slice(protobuf::prefix_len(&content)..);
+            let start = |out: &mut &mut [u8]| protobuf::sequence_start(&content, tail.len(), id, out);
+            let head = Head::build(Opcode::Binary, tail.len(), start);
+            Some(Sequenced { head, tail })
+        }
+        // Payloads alone have no place for one.
+        Encoding::Simple => None,
     }
 }
 

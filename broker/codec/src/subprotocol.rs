@@ -11,6 +11,8 @@ pub enum Subprotocol {
     JsonReliable,
     /// `protobuf.webpubsub.azure.v1`
     Protobuf,
+    /// `protobuf.reliable.webpubsub.azure.v1`
+    ProtobufReliable,
 }
 
 /// Form of bytes on the wire. Several subprotocols may share one.
@@ -35,7 +37,7 @@ pub struct Negotiated<'a> {
 
 impl Subprotocol {
     /// Every protocol we speak.
-    pub const ALL: [Self; 3] = [Self::Json, Self::JsonReliable, Self::Protobuf];
+    pub const ALL: [Self; 4] = [Self::Json, Self::JsonReliable, Self::Protobuf, Self::ProtobufReliable];
 
     /// The registered name.
     pub const fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Subprotocol {
             Self::Json => "json.webpubsub.azure.v1",
             Self::JsonReliable => "json.reliable.webpubsub.azure.v1",
             Self::Protobuf => "protobuf.webpubsub.azure.v1",
+            Self::ProtobufReliable => "protobuf.reliable.webpubsub.azure.v1",
         }
     }
 
@@ -50,7 +53,7 @@ impl Subprotocol {
     pub const fn encoding(self) -> Encoding {
         match self {
             Self::Json | Self::JsonReliable => Encoding::Json,
-            Self::Protobuf => Encoding::Protobuf,
+            Self::Protobuf | Self::ProtobufReliable => Encoding::Protobuf,
         }
     }
 
@@ -58,7 +61,7 @@ impl Subprotocol {
     pub const fn is_reliable(self) -> bool {
         match self {
             Self::Json | Self::Protobuf => false,
-            Self::JsonReliable => true,
+            Self::JsonReliable | Self::ProtobufReliable => true,
         }
     }
 

@@ -68,9 +68,7 @@ impl Guest {
     /// How broker and client will speak.
     pub(super) fn speech(&self) -> Speech {
         match self.subprotocol {
-            Some(Subprotocol::Json) => Speech::Json,
-            Some(Subprotocol::Protobuf) => Speech::Protobuf,
-            Some(Subprotocol::JsonReliable) => Speech::JsonReliable,
+            Some(subprotocol) => Speech::Messages(subprotocol),
             None => Speech::Simple(self.mode.clone()),
         }
     }

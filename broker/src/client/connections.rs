@@ -263,6 +263,7 @@ pub(super) fn protocol_of(subprotocol: Option<Subprotocol>) -> Protocol {
         Some(Subprotocol::Json) => Protocol::Json,
         Some(Subprotocol::JsonReliable) => Protocol::JsonReliable,
         Some(Subprotocol::Protobuf) => Protocol::Protobuf,
+        Some(Subprotocol::ProtobufReliable) => Protocol::ProtobufReliable,
     }
 }
 

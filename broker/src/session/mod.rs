@@ -43,12 +43,8 @@ pub struct Opening {
 /// How client and broker speak with each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Speech {
-    /// Messages of a subprotocol, in JSON.
-    Json,
-    /// The same messages, in protobuf.
-    Protobuf,
-    /// The same, and messages to the client are kept until it acknowledges them.
-    JsonReliable,
+    /// Messages of a subprotocol.
+    Messages(Subprotocol),
     /// Payloads alone.
     Simple(SimpleMode),
 }
@@ -146,9 +142,7 @@ impl Session {
     pub fn new(opening: Opening) -> Self {
         let Opening { hub, connection_id, user_id, permissions, speech } = opening;
         let conversation = match speech {
-            Speech::Json => Conversation::Messages(Subprotocol::Json, AckCache::default()),
-            Speech::JsonReliable => Conversation::Messages(Subprotocol::JsonReliable, AckCache::default()),
-            Speech::Protobuf => Conversation::Messages(Subprotocol::Protobuf, AckCache::default()),
+            Speech::Messages(subprotocol) => Conversation::Messages(subprotocol, AckCache::default()),
             Speech::Simple(mode) => Conversation::Simple(Box::new(mode)),
         };
         Self { hub, connection_id, user_id, permissions, conversation }
@@ -198,7 +192,9 @@ impl Session {
             Conversation::Messages(Subprotocol::Json | Subprotocol::JsonReliable, _) => {
                 self.on_json(received)
             }
-            Conversation::Messages(Subprotocol::Protobuf, _) => self.on_protobuf(received),
+            Conversation::Messages(Subprotocol::Protobuf | Subprotocol::ProtobufReliable, _) => {
+                self.on_protobuf(received)
+            }
             Conversation::Simple(mode) => match mode.as_ref() {
                 SimpleMode::SendEvent => raise(EventName::message(), simple_content(received), None),
                 SimpleMode::SendToGroup { group, echo } => self.on_simple(received, group.clone(), *echo),
@@ -212,9 +208,8 @@ impl Session {
             Conversation::Messages(Subprotocol::Json | Subprotocol::JsonReliable, _) => {
                 CloseReason::InvalidJsonMessage
             }
-            Conversation::Messages(Subprotocol::Protobuf, _) | Conversation::Simple(_) => {
-                CloseReason::InvalidText
-            }
+            Conversation::Messages(Subprotocol::Protobuf | Subprotocol::ProtobufReliable, _)
+            | Conversation::Simple(_) => CloseReason::InvalidText,
         }
     }
 

@@ -18,7 +18,7 @@ fn session(roles: &[&str], speech: Speech) -> Session {
 }
 
 fn json(roles: &[&str]) -> Session {
-    session(roles, Speech::Json)
+    session(roles, Speech::Messages(Subprotocol::Json))
 }
 
 fn send_to(group: &str, echo: Echo) -> Speech {
@@ -153,7 +153,7 @@ fn bytes_are_no_json() {
 
 #[test]
 fn a_protobuf_client_follows_the_same_rules_in_bytes() {
-    let mut session = session(&[JOIN, SEND], Speech::Protobuf);
+    let mut session = session(&[JOIN, SEND], Speech::Messages(Subprotocol::Protobuf));
     assert_eq!(session.subprotocol(), Some(Subprotocol::Protobuf));
     let rows: [(&[u8], &str); 8] = [
         (b"\x32\x05\x0a\x01g\x10\x00", "join g, ack 0"),
@@ -175,8 +175,8 @@ fn a_protobuf_client_follows_the_same_rules_in_bytes() {
 #[test]
 fn text_that_is_not_utf8_ends_each_in_its_own_way() {
     let reason = |speech| session(&[], speech).on_invalid_text();
-    assert_eq!(reason(Speech::Json), CloseReason::InvalidJsonMessage);
-    assert_eq!(reason(Speech::Protobuf), CloseReason::InvalidText);
+    assert_eq!(reason(Speech::Messages(Subprotocol::Json)), CloseReason::InvalidJsonMessage);
+    assert_eq!(reason(Speech::Messages(Subprotocol::Protobuf)), CloseReason::InvalidText);
     assert_eq!(reason(Speech::Simple(SimpleMode::SendEvent)), CloseReason::InvalidText);
 }
 
@@ -217,7 +217,7 @@ fn the_application_may_change_what_is_permitted_at_any_time() {
 
 #[test]
 fn a_reliable_client_says_what_it_has_received_and_is_otherwise_like_any_other() {
-    let mut session = session(&[JOIN, SEND], Speech::JsonReliable);
+    let mut session = session(&[JOIN, SEND], Speech::Messages(Subprotocol::JsonReliable));
     for (text, expected) in [
         (r#"{"type":"sequenceAck","sequenceId":5}"#, "acknowledge 5"),
         (r#"{"type":"sequenceAck","sequenceId":0}"#, "acknowledge 0"),
@@ -238,7 +238,9 @@ fn a_session_knows_what_was_agreed_on() {
         let session = session(&[], speech);
         assert_eq!((session.subprotocol(), session.is_reliable()), (subprotocol, is_reliable));
     };
-    check(Speech::Json, Some(Subprotocol::Json), false);
-    check(Speech::JsonReliable, Some(Subprotocol::JsonReliable), true);
+    for subprotocol in Subprotocol::ALL {
+        let is_reliable = subprotocol.name().contains("reliable");
+        check(Speech::Messages(subprotocol), Some(subprotocol), is_reliable);
+    }
     check(Speech::Simple(SimpleMode::SendEvent), None, false);
 }

@@ -1,5 +1,5 @@
-//! Black-box tests of the reliable JSON protocol: numbers, what is sent again, who may come back and what ends a
-//! connection for good. Source: `client-protocols.md` 4.1 and 10; all else is as on the plain protocol, in `client/`.
+//! Black-box tests of the reliable protocols: numbers, what is sent again, who may come back and what ends a
+//! connection for good. Source: `client-protocols.md` 4.1 and 10; all else is as on the plain protocols, in `client/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../support/mod.rs"]
@@ -9,6 +9,7 @@ mod application;
 mod endings;
 mod events;
 mod peer;
+mod protobuf;
 mod recovery;
 mod refusal;
 mod sequence;

@@ -41,6 +41,9 @@ pub const JSON: &str = "json.webpubsub.azure.v1";
 /// The protobuf subprotocol.
 pub const PROTOBUF: &str = "protobuf.webpubsub.azure.v1";
 
+/// The reliable protobuf subprotocol.
+pub const PROTOBUF_RELIABLE: &str = "protobuf.reliable.webpubsub.azure.v1";
+
 /// Longest wait for something that must happen. Generous, for it is only used up when a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 

@@ -4,6 +4,7 @@
 //! The generated types own their text and bytes, so that filling them would copy every payload. What is written here is
 //! compared with what they read in the tests.
 
+use super::varint;
 use crate::ids::{AckId, ConnectionId, UserId};
 use crate::message::{AckError, Content, DataType, Downstream, Origin, Payload};
 use crate::metadata::Metadata;
@@ -141,13 +142,8 @@ impl Writer<'_> {
         self.varint(len as u64);
     }
 
-    /// Seven bits in each byte, the lowest first.
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.raw(&[value as u8 | 0x80]);
-            value >>= 7;
-        }
-        self.raw(&[value as u8]);
+    fn varint(&mut self, value: u64) {
+        varint::write(value, |byte| self.raw(&[byte]));
     }
 
     fn raw(&mut self, bytes: &[u8]) {

@@ -10,9 +10,12 @@ use crate::metadata::InvalidMetadata;
 
 mod decode;
 mod encode;
+mod sequence;
+mod varint;
 
 pub use decode::decode;
 pub use encode::encode;
+pub(crate) use sequence::{prefix_len, sequence_start};
 
 /// What is wrong with a client's message. The client learns only that its socket closes with 1007; the text is for
 /// logs and holds nothing that the client wrote.

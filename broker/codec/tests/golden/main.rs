@@ -58,7 +58,7 @@ fn messages_to_clients_become_the_frames_of_the_pairs() {
 fn folder(subprotocol: Subprotocol) -> &'static str {
     match subprotocol {
         Subprotocol::Json | Subprotocol::JsonReliable => "json",
-        Subprotocol::Protobuf => "protobuf",
+        Subprotocol::Protobuf | Subprotocol::ProtobufReliable => "protobuf",
     }
 }
 
@@ -66,7 +66,9 @@ fn folder(subprotocol: Subprotocol) -> &'static str {
 fn bytes(subprotocol: Subprotocol, wire: &str) -> Vec<u8> {
     match subprotocol {
         Subprotocol::Json | Subprotocol::JsonReliable => wire.as_bytes().to_vec(),
-        Subprotocol::Protobuf => notation::from_hex(&wire.replace(' ', "")).to_vec(),
+        Subprotocol::Protobuf | Subprotocol::ProtobufReliable => {
+            notation::from_hex(&wire.replace(' ', "")).to_vec()
+        }
     }
 }
 

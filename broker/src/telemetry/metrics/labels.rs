@@ -11,11 +11,14 @@ pub enum Protocol {
     Protobuf,
     /// `json.reliable.webpubsub.azure.v1`
     JsonReliable,
+    /// `protobuf.reliable.webpubsub.azure.v1`
+    ProtobufReliable,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 4] = [Self::Simple, Self::Json, Self::Protobuf, Self::JsonReliable];
+    pub const ALL: [Self; 5] =
+        [Self::Simple, Self::Json, Self::Protobuf, Self::JsonReliable, Self::ProtobufReliable];
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
@@ -29,6 +32,7 @@ impl Protocol {
             Self::Json => "json",
             Self::Protobuf => "protobuf",
             Self::JsonReliable => "json_reliable",
+            Self::ProtobufReliable => "protobuf_reliable",
         }
     }
 }

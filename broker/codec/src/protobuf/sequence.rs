@@ -1,0 +1,72 @@
+//! The sequence id of a message that is encoded already: a new beginning before bytes that stay as they are.
+//!
+//! A `DownstreamMessage` with one member is a tag, a length and the member's bytes. The order of fields is free, so the
+//! id goes in front of them. Source: `client-protobuf.md` 3 and 4.
+
+use super::varint;
+use crate::ids::SequenceId;
+
+/// Number of the member `data_message`.
+const DATA_MESSAGE: u8 = 2;
+/// Wire type of a number.
+const NUMBER: u8 = 0;
+
+/// How many bytes stand before those of the member: its tag, which has one byte, and its length.
+pub(crate) fn prefix_len(message: &[u8]) -> usize {
+    let length = message.iter().skip(1).take_while(|&&byte| byte >= 0x80).count() + 1;
+    (1 + length).min(message.len())
+}
+
+/// Writes what `message` begins with when it has this id; the member's other bytes, `rest` of them, follow.
+pub(crate) fn sequence_start(message: &[u8], rest: usize, SequenceId(id): SequenceId, out: &mut &mut [u8]) {
+    let Some(&tag) = message.first() else {
+        return;
+    };
+    let field = if tag >> 3 == DATA_MESSAGE { 4 } else { 3 };
+    let id_len = 1 + varint::len(id);
+    let mut put = |byte: u8| {
+        // A head has room for the longest start.
+        let _ = std::io::Write::write_all(out, &[byte]);
+    };
+    put(tag);
+    varint::write((id_len + rest) as u64, &mut put);
+    put(field << 3 | NUMBER);
+    varint::write(id, &mut put);
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use proto::client::DownstreamMessage;
+    use proto::client::downstream_message::{DataMessage, GroupStateUpdateMessage, Message};
+
+    use super::*;
+
+    /// What a client reads of a message that was given an id.
+    fn sequenced(message: Message, id: u64) -> Message {
+        let plain = DownstreamMessage { message: Some(message) }.encode_to_vec();
+        let rest = &plain[prefix_len(&plain)..];
+        let mut start = [0; 38];
+        let mut room = &mut start[..];
+        sequence_start(&plain, rest.len(), SequenceId(id), &mut room);
+        let len = 38 - room.len();
+        let whole = [&start[..len], rest].concat();
+        DownstreamMessage::decode(&whole[..]).unwrap().message.unwrap()
+    }
+
+    #[test]
+    fn the_id_is_added_and_nothing_else_changes() {
+        for len in [0, 1, 100, 120, 130, 16_370, 16_400] {
+            for id in [1, 127, 128, u64::MAX] {
+                let data = DataMessage { from: "x".repeat(len), ..DataMessage::default() };
+                let expected = DataMessage { sequence_id: Some(id), ..data.clone() };
+                assert_eq!(sequenced(Message::DataMessage(data), id), Message::DataMessage(expected));
+                let update =
+                    GroupStateUpdateMessage { group: "x".repeat(len), ..GroupStateUpdateMessage::default() };
+                let expected = GroupStateUpdateMessage { sequence_id: Some(id), ..update.clone() };
+                let got = sequenced(Message::GroupStateUpdateMessage(update), id);
+                assert_eq!(got, Message::GroupStateUpdateMessage(expected));
+            }
+        }
+    }
+}
