@@ -394,4 +394,6 @@ impl Queue {
 }
 
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod tests;
