@@ -18,9 +18,9 @@ use std::time::Duration;
 use codec::ids::{GroupName, NodeId};
 use codec::message::{Content, Origin, Payload};
 use prost::Message as _;
-use proto::client::downstream_message::{DataMessage, Message as InProtobuf, PongMessage};
+use proto::client::MessageData;
+use proto::client::downstream_message::DataMessage;
 use proto::client::message_data::Data;
-use proto::client::{DownstreamMessage, MessageData};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -42,7 +42,7 @@ const SPOKEN: [Option<Subprotocol>; 6] = [
     Some(Subprotocol::Protobuf),
     Some(Subprotocol::JsonReliable),
     Some(Subprotocol::JsonReliable),
-    Some(Subprotocol::JsonReliable),
+    Some(Subprotocol::ProtobufReliable),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -254,11 +254,7 @@ impl Peer {
         let bytes: &[u8] = match self.spoken {
             None => return,
             Some(Subprotocol::Json | Subprotocol::JsonReliable) => b"\x81\x0f{\"type\":\"pong\"}",
-            Some(_) => {
-                let pong = DownstreamMessage { message: Some(InProtobuf::PongMessage(PongMessage {})) };
-                assert_eq!(pong.encode_to_vec(), b"\x22\x00");
-                b"\x82\x02\x22\x00"
-            }
+            Some(_) => b"\x82\x02\x22\x00",
         };
         if let Some(line) = &mut self.line {
             line.due.push_back(Item { bytes: bytes.into(), number: None, expires_at: None });
@@ -343,7 +339,7 @@ impl Message {
         let (opcode, content) = match spoken {
             None => (0x81, self.data.clone().into_bytes()),
             Some(Subprotocol::Json | Subprotocol::JsonReliable) => (0x81, self.json(number).into_bytes()),
-            Some(_) => (0x82, self.protobuf().encode_to_vec()),
+            Some(_) => (0x82, self.protobuf(number)),
         };
         let mut bytes = vec![opcode];
         match content.len() {
@@ -366,14 +362,20 @@ impl Message {
         format!(r#"{{{number}"type":"message","from":{from},"dataType":"text","data":"{}"}}"#, self.data)
     }
 
-    fn protobuf(&self) -> DownstreamMessage {
+    /// The number stands before the other fields of its message.
+    fn protobuf(&self, number: Option<u64>) -> Vec<u8> {
+        let number = DataMessage { sequence_id: number, ..DataMessage::default() };
         let message = DataMessage {
             from: if self.from_group { "group".into() } else { "server".into() },
             group: self.from_group.then(|| "g".into()),
             data: Some(MessageData { data: Some(Data::TextData(self.data.clone())) }),
             ..DataMessage::default()
         };
-        DownstreamMessage { message: Some(InProtobuf::DataMessage(message)) }
+        let member = [number.encode_to_vec(), message.encode_to_vec()].concat();
+        let mut bytes = vec![0x12];
+        prost::encode_length_delimiter(member.len(), &mut bytes).unwrap();
+        bytes.extend(member);
+        bytes
     }
 }
 
@@ -558,6 +560,10 @@ impl Model {
         for (at, peer) in self.peers.iter().enumerate() {
             if let Some(line) = &peer.line {
                 assert!(line.due.is_empty() || line.is_blocked, "peer {at} is forgotten");
+                let alive = || line.due.iter().filter(|item| !item.has_expired());
+                let limits = peer.limits();
+                assert!(alive().count() <= limits.messages, "too much waits for peer {at}");
+                assert!(len_of(alive()) <= limits.bytes, "too much waits for peer {at}");
             }
         }
         assert!(self.shard.is_clean());
