@@ -226,3 +226,6 @@ impl Connections {
         tracing::info!(%hub, %connection, "{what}");
     }
 }
+
+#[cfg(test)]
+mod tests;
