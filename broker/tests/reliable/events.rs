@@ -5,8 +5,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::application::Application;
+use crate::dialect::{Dialect, both};
 use crate::peer::{Peer, ended, publish};
 use crate::support::{Frame, Server};
+
+both!(
+    a_recovery_is_not_heard_of_and_the_end_once,
+    the_reason_of_the_end_is_told_with_a_socket_or_without,
+    a_node_that_stops_tells_of_each_connection_once,
+    an_answer_that_comes_while_the_client_is_away_is_kept_for_it,
+    an_answer_that_comes_late_finds_the_client_on_its_new_socket,
+    a_close_that_was_sent_behind_an_event_counts_for_its_own_socket,
+    a_client_that_leaves_with_1000_behind_an_event_has_left,
+);
 
 const CONNECT: &str = "azure.webpubsub.sys.connect";
 const CONNECTED: &str = "azure.webpubsub.sys.connected";
@@ -28,17 +39,16 @@ async fn expect_disconnected(application: &Application, reason: &str) {
     assert_eq!(body, json!({ "reason": reason }));
 }
 
-async fn connect(server: &Server, application: &Application) -> Peer {
-    let peer = Peer::connect(server).await;
+async fn connect(server: &Server, application: &Application, dialect: Dialect) -> Peer {
+    let peer = Peer::connect(server, dialect).await;
     application.expect(CONNECT).await;
     application.expect(CONNECTED).await;
     peer
 }
 
-#[tokio::test]
-async fn a_recovery_is_not_heard_of_and_the_end_once() {
+async fn a_recovery_is_not_heard_of_and_the_end_once(dialect: Dialect) {
     let (server, application) = start(1, 100).await;
-    let mut peer = connect(&server, &application).await;
+    let mut peer = connect(&server, &application, dialect).await;
     for _ in 0..3 {
         peer = peer.lose().recover(&server).await;
         peer.expect_nothing_before_pong().await;
@@ -49,40 +59,38 @@ async fn a_recovery_is_not_heard_of_and_the_end_once() {
     expect_disconnected(&application, "The connection recovery timeout expired.").await;
     ticket.expect_refused(&server, "over").await;
     // Whatever comes next would have come after a second one.
-    let _other = connect(&server, &application).await;
+    let _other = connect(&server, &application, dialect).await;
 }
 
-#[tokio::test]
-async fn the_reason_of_the_end_is_told_with_a_socket_or_without() {
+async fn the_reason_of_the_end_is_told_with_a_socket_or_without(dialect: Dialect) {
     let (server, application) = start(30, 2).await;
-    let mut peer = connect(&server, &application).await;
+    let mut peer = connect(&server, &application, dialect).await;
     peer.socket.send(&Frame::close(1000, "enough")).await;
     expect_disconnected(&application, "enough").await;
 
-    let peer = connect(&server, &application).await;
+    let peer = connect(&server, &application, dialect).await;
     for _ in 0..3 {
         publish(&server, "x").await;
     }
     expect_disconnected(&application, "The reliable message buffer is full.").await;
     drop(peer);
 
-    let ticket = connect(&server, &application).await.lose();
+    let ticket = connect(&server, &application, dialect).await.lose();
     for _ in 0..3 {
         publish(&server, "x").await;
     }
     expect_disconnected(&application, "The reliable message buffer is full.").await;
     ticket.expect_refused(&server, "overrun").await;
 
-    let ticket = connect(&server, &application).await.lose();
+    let ticket = connect(&server, &application, dialect).await.lose();
     server.rest().delete(&format!("/api/hubs/chat/connections/{}", ticket.id)).expect(204).await;
     expect_disconnected(&application, "Application server closed the connection.").await;
 }
 
-#[tokio::test]
-async fn a_node_that_stops_tells_of_each_connection_once() {
+async fn a_node_that_stops_tells_of_each_connection_once(dialect: Dialect) {
     let (mut server, application) = start(30, 100).await;
-    let _attached = connect(&server, &application).await;
-    let mut lost = connect(&server, &application).await;
+    let _attached = connect(&server, &application, dialect).await;
+    let mut lost = connect(&server, &application, dialect).await;
     lost.socket.send(&Frame::close_without_code()).await;
     while lost.socket.try_read_frame().await.is_some() {}
     server.begin_stop();
@@ -96,16 +104,15 @@ async fn a_node_that_stops_tells_of_each_connection_once() {
 /// Asks the application, and waits until it has been asked; by then the broker has what was sent in the same packet.
 async fn ask(peer: &mut Peer, application: &Application, then: &[Frame]) {
     let event = json!({"type": "event", "event": "ask", "dataType": "text", "data": "why", "ackId": 1});
-    let mut packet = Frame::text(&event.to_string()).bytes();
+    let mut packet = peer.dialect().frame(&event).bytes();
     packet.extend(then.iter().flat_map(Frame::bytes));
     peer.socket.write(&packet).await;
     assert_eq!(application.expect(ASK).await, "why");
 }
 
-#[tokio::test]
-async fn an_answer_that_comes_while_the_client_is_away_is_kept_for_it() {
+async fn an_answer_that_comes_while_the_client_is_away_is_kept_for_it(dialect: Dialect) {
     let (server, application) = start(30, 100).await;
-    let mut peer = connect(&server, &application).await;
+    let mut peer = connect(&server, &application, dialect).await;
     ask(&mut peer, &application, &[]).await;
     peer.socket.send(&Frame::close_without_code()).await;
     let ticket = peer.lose();
@@ -126,13 +133,12 @@ async fn an_answer_that_comes_while_the_client_is_away_is_kept_for_it() {
     assert!(application.is_quiet().await);
 }
 
-#[tokio::test]
-async fn an_answer_that_comes_late_finds_the_client_on_its_new_socket() {
+async fn an_answer_that_comes_late_finds_the_client_on_its_new_socket(dialect: Dialect) {
     let (server, application) = start(30, 100).await;
-    let mut peer = connect(&server, &application).await;
+    let mut peer = connect(&server, &application, dialect).await;
     // Sent after the event and before the loss: done in its turn.
     let join = json!({"type": "joinGroup", "group": "later", "ackId": 2});
-    ask(&mut peer, &application, &[Frame::text(&join.to_string())]).await;
+    ask(&mut peer, &application, &[dialect.frame(&join)]).await;
     let mut peer = peer.lose().recover(&server).await;
     publish(&server, "meanwhile").await;
     peer.expect("meanwhile", 1).await;
@@ -147,10 +153,9 @@ async fn an_answer_that_comes_late_finds_the_client_on_its_new_socket() {
     assert_eq!(peer.next().await, json!({"type": "pong"}));
 }
 
-#[tokio::test]
-async fn a_close_that_was_sent_behind_an_event_counts_for_its_own_socket() {
+async fn a_close_that_was_sent_behind_an_event_counts_for_its_own_socket(dialect: Dialect) {
     let (server, application) = start(30, 100).await;
-    let mut peer = connect(&server, &application).await;
+    let mut peer = connect(&server, &application, dialect).await;
     ask(&mut peer, &application, &[Frame::close(4000, "network change")]).await;
     let mut peer = peer.lose().recover(&server).await;
     // An ack that finds the old socket would be lost with it.
@@ -162,10 +167,9 @@ async fn a_close_that_was_sent_behind_an_event_counts_for_its_own_socket() {
     peer.expect_nothing_before_pong().await;
 }
 
-#[tokio::test]
-async fn a_client_that_leaves_with_1000_behind_an_event_has_left() {
+async fn a_client_that_leaves_with_1000_behind_an_event_has_left(dialect: Dialect) {
     let (server, application) = start(30, 100).await;
-    let mut peer = connect(&server, &application).await;
+    let mut peer = connect(&server, &application, dialect).await;
     ask(&mut peer, &application, &[Frame::close(1000, "bye")]).await;
     let ticket = peer.lose();
     application.answer();

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ClientSpec, Frame, JSON_RELIABLE, Opcode, RawSocket, Response, Server, escape};
+use crate::dialect::Dialect;
+use crate::support::{ClientSpec, Frame, Opcode, RawSocket, Response, Server, escape};
 
 /// What a client is told that may not come back.
 pub(crate) const NOT_RECOVERED: &str = "The connection could not be recovered.";
@@ -16,36 +17,41 @@ pub(crate) struct Peer {
 /// What a client keeps to come back.
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket {
+    pub(crate) dialect: Dialect,
     pub(crate) hub: String,
     pub(crate) id: String,
     pub(crate) token: String,
 }
 
 /// A client that may do everything with groups, and is in group `g`.
-pub(crate) fn member() -> ClientSpec {
-    let spec = ClientSpec::simple().offer(JSON_RELIABLE).user("ann").group("g");
+pub(crate) fn member(dialect: Dialect) -> ClientSpec {
+    let spec = ClientSpec::simple().offer(dialect.subprotocol()).user("ann").group("g");
     spec.role("webpubsub.joinLeaveGroup").role("webpubsub.sendToGroup")
 }
 
 impl Peer {
     /// Connects to hub `chat` and reads `connected`.
-    pub(crate) async fn connect(server: &Server) -> Self {
-        Self::connect_as(server, &member()).await
+    pub(crate) async fn connect(server: &Server, dialect: Dialect) -> Self {
+        Self::connect_as(server, dialect, &member(dialect)).await
     }
 
-    pub(crate) async fn connect_as(server: &Server, spec: &ClientSpec) -> Self {
+    pub(crate) async fn connect_as(server: &Server, dialect: Dialect, spec: &ClientSpec) -> Self {
         let mut socket = server.raw_upgraded("chat", spec).await;
-        let connected = next_json(&mut socket).await;
+        let connected = dialect.read(&next_frame(&mut socket).await);
         assert_eq!(connected["event"], "connected", "{connected}");
         let text = |name: &str| connected[name].as_str().unwrap().to_owned();
-        let ticket =
-            Ticket { hub: "chat".to_owned(), id: text("connectionId"), token: text("reconnectionToken") };
+        let (id, token) = (text("connectionId"), text("reconnectionToken"));
+        let ticket = Ticket { dialect, hub: "chat".to_owned(), id, token };
         Self { socket, ticket }
     }
 
     /// The next message; pings are not looked at.
     pub(crate) async fn next(&mut self) -> Value {
-        next_json(&mut self.socket).await
+        self.dialect().read(&next_frame(&mut self.socket).await)
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.ticket.dialect
     }
 
     /// The next message must have these data and this number.
@@ -55,7 +61,7 @@ impl Peer {
     }
 
     pub(crate) async fn send(&mut self, message: Value) {
-        self.socket.send(&Frame::text(&message.to_string())).await;
+        self.socket.send(&self.dialect().frame(&message)).await;
     }
 
     /// Acknowledges all up to a number, and waits until the broker knows it.
@@ -69,6 +75,13 @@ impl Peer {
         assert_eq!(self.next().await, json!({"type": "pong"}));
     }
 
+    /// Gives its socket up by a close without a code, and waits until the broker knows it.
+    pub(crate) async fn away(mut self) -> Ticket {
+        self.socket.send(&Frame::close_without_code()).await;
+        while self.socket.try_read_frame().await.is_some() {}
+        self.ticket
+    }
+
     /// Loses its socket without a word.
     pub(crate) fn lose(self) -> Ticket {
         self.ticket
@@ -78,9 +91,10 @@ impl Peer {
 impl Ticket {
     /// Comes back, with nothing but id and token.
     pub(crate) async fn recover(&self, server: &Server) -> Peer {
-        let (socket, response) = self.try_recover(server, &[("Sec-WebSocket-Protocol", JSON_RELIABLE)]).await;
+        let offer = self.dialect.subprotocol();
+        let (socket, response) = self.try_recover(server, &[("Sec-WebSocket-Protocol", offer)]).await;
         assert_eq!(response.status, 101, "{response:?}");
-        assert_eq!(response.header("sec-websocket-protocol"), Some(JSON_RELIABLE));
+        assert_eq!(response.header("sec-websocket-protocol"), Some(offer));
         Peer { socket, ticket: self.clone() }
     }
 
@@ -103,19 +117,12 @@ impl Ticket {
 
     /// Must not come back.
     pub(crate) async fn expect_refused(&self, server: &Server, why: &str) {
-        let (mut socket, response) =
-            self.try_recover(server, &[("Sec-WebSocket-Protocol", JSON_RELIABLE)]).await;
+        let offer = self.dialect.subprotocol();
+        let (mut socket, response) = self.try_recover(server, &[("Sec-WebSocket-Protocol", offer)]).await;
         assert_eq!(response.status, 101, "{why}: an HTTP error would make the SDKs try again");
-        assert_eq!(response.header("sec-websocket-protocol"), Some(JSON_RELIABLE), "{why}");
+        assert_eq!(response.header("sec-websocket-protocol"), Some(offer), "{why}");
         assert_eq!(socket.read_frame().await, Frame::close(1008, NOT_RECOVERED).unmasked(), "{why}");
     }
-}
-
-/// The next message; pings are not looked at.
-pub(crate) async fn next_json(socket: &mut RawSocket) -> Value {
-    let frame = next_frame(socket).await;
-    assert_eq!(frame.opcode, Opcode::TEXT, "{frame:?}");
-    serde_json::from_slice(&frame.content).unwrap()
 }
 
 /// The next frame that is no ping.

@@ -7,6 +7,7 @@ use proto::client::downstream_message::{DataMessage, Message, PongMessage};
 use proto::client::upstream_message::{Message as Upstream, PingMessage, SequenceAckMessage};
 use proto::client::{DownstreamMessage, UpstreamMessage};
 
+use crate::dialect::Dialect;
 use crate::peer::{Ticket, next_frame, publish};
 use crate::support::protobuf::{join, of, success, text};
 use crate::support::{ClientSpec, Frame, JSON_RELIABLE, Opcode, PROTOBUF_RELIABLE, RawSocket, Server};
@@ -49,7 +50,10 @@ async fn connect(server: &Server) -> (RawSocket, Ticket) {
     };
     let ConnectedMessage { connection_id: id, user_id, reconnection_token } = connected;
     assert_eq!(user_id, "ann");
-    (socket, Ticket { hub: "chat".into(), id, token: reconnection_token.unwrap() })
+    (
+        socket,
+        Ticket { dialect: Dialect::Protobuf, hub: "chat".into(), id, token: reconnection_token.unwrap() },
+    )
 }
 
 #[tokio::test]
@@ -87,7 +91,7 @@ async fn messages_are_numbered_and_come_again_as_they_were_until_they_are_acknow
 async fn both_reliable_encodings_of_a_group_get_the_same_messages() {
     let server = Server::start().await;
     let (mut socket, _) = connect(&server).await;
-    let mut peer = crate::peer::Peer::connect(&server).await;
+    let mut peer = crate::peer::Peer::connect(&server, Dialect::Json).await;
     for (content, sequence_id) in [("a", 1), ("b", 2)] {
         publish(&server, content).await;
         assert_eq!(next(&mut socket).await, data(content, sequence_id));

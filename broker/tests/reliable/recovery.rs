@@ -2,15 +2,27 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::dialect::{Dialect, both};
 use crate::peer::{Peer, Ticket, next_frame, publish};
-use crate::support::{Frame, JSON, JSON_RELIABLE, Opcode, Server, escape};
+use crate::support::{JSON, JSON_RELIABLE, Opcode, PROTOBUF, PROTOBUF_RELIABLE, Server, escape};
 
-#[tokio::test]
-async fn groups_user_and_permissions_are_kept() {
+both!(
+    groups_user_and_permissions_are_kept,
+    no_connected_message_is_sent_again,
+    an_old_socket_that_is_still_open_is_dropped_without_a_word,
+    a_token_may_be_used_again_and_again_on_any_worker,
+    of_many_who_come_at_once_one_has_the_connection_in_the_end,
+    each_loss_begins_the_window_anew,
+    the_subprotocol_is_the_one_of_before_whatever_is_offered,
+    the_token_by_which_the_client_once_connected_is_not_looked_at,
+    frames_that_come_with_the_request_are_taken_in,
+);
+
+async fn groups_user_and_permissions_are_kept(dialect: Dialect) {
     let server = Server::start().await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     peer.send(json!({"type": "joinGroup", "group": "h", "ackId": 1})).await;
     assert_eq!(peer.next().await["success"], true);
     let ticket = peer.lose();
@@ -26,17 +38,15 @@ async fn groups_user_and_permissions_are_kept() {
     peer.expect_nothing_before_pong().await;
 }
 
-#[tokio::test]
-async fn no_connected_message_is_sent_again() {
+async fn no_connected_message_is_sent_again(dialect: Dialect) {
     let server = Server::start().await;
-    let mut peer = Peer::connect(&server).await.lose().recover(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await.lose().recover(&server).await;
     peer.expect_nothing_before_pong().await;
 }
 
-#[tokio::test]
-async fn an_old_socket_that_is_still_open_is_dropped_without_a_word() {
+async fn an_old_socket_that_is_still_open_is_dropped_without_a_word(dialect: Dialect) {
     let server = Server::start().await;
-    let mut old = Peer::connect(&server).await;
+    let mut old = Peer::connect(&server, dialect).await;
     publish(&server, "a").await;
     old.expect("a", 1).await;
     let mut new = old.ticket.recover(&server).await;
@@ -46,13 +56,12 @@ async fn an_old_socket_that_is_still_open_is_dropped_without_a_word() {
     new.expect("b", 2).await;
 }
 
-#[tokio::test]
-async fn a_token_may_be_used_again_and_again_on_any_worker() {
+async fn a_token_may_be_used_again_and_again_on_any_worker(dialect: Dialect) {
     let server = Server::with(|setup| {
         setup.workers(4);
     })
     .await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     // The system spreads the sockets: that all of so many came to the same worker is next to impossible.
     for round in 1..=40 {
         let ticket = peer.lose();
@@ -63,15 +72,15 @@ async fn a_token_may_be_used_again_and_again_on_any_worker() {
     }
 }
 
-#[tokio::test]
-async fn of_many_who_come_at_once_one_has_the_connection_in_the_end() {
+async fn of_many_who_come_at_once_one_has_the_connection_in_the_end(dialect: Dialect) {
     let server = Server::with(|setup| {
         setup.workers(4);
     })
     .await;
-    let ticket = Peer::connect(&server).await.lose();
+    let ticket = Peer::connect(&server, dialect).await.lose();
     publish(&server, "a").await;
-    let attempts = (0..16).map(|_| ticket.try_recover(&server, &[("Sec-WebSocket-Protocol", JSON_RELIABLE)]));
+    let offer = [("Sec-WebSocket-Protocol", dialect.subprotocol())];
+    let attempts = (0..16).map(|_| ticket.try_recover(&server, &offer));
     let mut holders = 0;
     publish(&server, "b").await;
     let sockets = futures_util::future::join_all(attempts).await;
@@ -79,7 +88,7 @@ async fn of_many_who_come_at_once_one_has_the_connection_in_the_end() {
     let (mut last, first) = loop {
         let mut peer = ticket.recover(&server).await;
         let first = next_frame(&mut peer.socket).await;
-        if first.opcode == Opcode::TEXT {
+        if first.opcode != Opcode::CLOSE {
             break (peer, first);
         }
     };
@@ -93,19 +102,18 @@ async fn of_many_who_come_at_once_one_has_the_connection_in_the_end() {
             }
         }
     }
-    assert_eq!(serde_json::from_slice::<Value>(&first.content).unwrap()["sequenceId"], 1);
+    assert_eq!(dialect.read(&first)["sequenceId"], 1);
     last.expect("b", 2).await;
     last.expect_nothing_before_pong().await;
     assert!(holders <= 32, "each of them was sent what is kept once at most");
 }
 
-#[tokio::test]
-async fn each_loss_begins_the_window_anew() {
+async fn each_loss_begins_the_window_anew(dialect: Dialect) {
     let server = Server::with(|setup| {
         setup.reconnect_window(Duration::from_secs(2));
     })
     .await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     for round in 0..4 {
         let ticket = peer.lose();
         // Not a wait for an event: that time passes is what is tested.
@@ -118,14 +126,19 @@ async fn each_loss_begins_the_window_anew() {
     }
 }
 
-#[tokio::test]
-async fn the_subprotocol_is_the_one_of_before_whatever_is_offered() {
+async fn the_subprotocol_is_the_one_of_before_whatever_is_offered(dialect: Dialect) {
     let server = Server::start().await;
-    let mut ticket = Peer::connect(&server).await.lose();
+    let mut ticket = Peer::connect(&server, dialect).await.lose();
+    let name = dialect.subprotocol();
+    let spelled = name.to_ascii_uppercase();
+    let after_others = format!("mqtt, {JSON_RELIABLE}x, {spelled}");
     for (offer, expected) in [
-        (Some(JSON), JSON_RELIABLE),
-        (Some("mqtt, JSON.Reliable.WebPubSub.azure.v1"), "JSON.Reliable.WebPubSub.azure.v1"),
-        (None, JSON_RELIABLE),
+        (Some(JSON), name),
+        (Some(PROTOBUF), name),
+        (Some(JSON_RELIABLE), name),
+        (Some(PROTOBUF_RELIABLE), name),
+        (Some(&*after_others), &spelled),
+        (None, name),
     ] {
         let headers: Vec<_> = offer.iter().map(|offer| ("Sec-WebSocket-Protocol", *offer)).collect();
         let (socket, response) = ticket.try_recover(&server, &headers).await;
@@ -136,10 +149,9 @@ async fn the_subprotocol_is_the_one_of_before_whatever_is_offered() {
     }
 }
 
-#[tokio::test]
-async fn the_token_by_which_the_client_once_connected_is_not_looked_at() {
+async fn the_token_by_which_the_client_once_connected_is_not_looked_at(dialect: Dialect) {
     let server = Server::start().await;
-    let ticket = Peer::connect(&server).await.lose();
+    let ticket = Peer::connect(&server, dialect).await.lose();
     let expired = server.client_token("chat").expires_in(-1000).sign();
     for token in [&*expired, "nonsense"] {
         let mut socket = server.raw().await;
@@ -151,10 +163,9 @@ async fn the_token_by_which_the_client_once_connected_is_not_looked_at() {
     }
 }
 
-#[tokio::test]
-async fn frames_that_come_with_the_request_are_taken_in() {
+async fn frames_that_come_with_the_request_are_taken_in(dialect: Dialect) {
     let server = Server::start().await;
-    let ticket: Ticket = Peer::connect(&server).await.lose();
+    let ticket: Ticket = Peer::connect(&server, dialect).await.lose();
     let mut socket = server.raw().await;
     let mut request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -163,7 +174,7 @@ async fn frames_that_come_with_the_request_are_taken_in() {
         server.address(),
     )
     .into_bytes();
-    request.extend(Frame::text(r#"{"type":"ping"}"#).bytes());
+    request.extend(dialect.frame(&json!({"type": "ping"})).bytes());
     socket.write(&request).await;
     assert_eq!(socket.read_response().await.status, 101);
     let mut peer = Peer { socket, ticket };

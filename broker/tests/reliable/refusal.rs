@@ -2,14 +2,22 @@
 
 use serde_json::json;
 
+use crate::dialect::{Dialect, both};
 use crate::peer::{NOT_RECOVERED, Peer, Ticket, publish};
-use crate::support::{ClientSpec, JSON, PRIMARY_KEY, Server};
+use crate::support::{ClientSpec, INTERNAL_KEY, JSON, PRIMARY_KEY, Server, escape};
 
-#[tokio::test]
-async fn whoever_has_the_wrong_token_id_or_hub_is_refused_and_harms_nobody() {
+both!(
+    whoever_has_the_wrong_token_id_or_hub_is_refused_and_harms_nobody,
+    a_plain_connection_cannot_be_taken_up_again,
+    an_empty_connection_id_is_no_wish_to_come_back,
+    who_shows_no_token_at_all_is_refused_and_harms_nobody,
+    a_token_that_has_expired_is_refused,
+);
+
+async fn whoever_has_the_wrong_token_id_or_hub_is_refused_and_harms_nobody(dialect: Dialect) {
     let server = Server::start().await;
-    let other = Peer::connect(&server).await;
-    let ticket = Peer::connect(&server).await.lose();
+    let other = Peer::connect(&server, dialect).await;
+    let ticket = Peer::connect(&server, dialect).await.lose();
     let signed_by_an_access_key = server
         .client_token("chat")
         .audience(ticket.id.as_str())
@@ -43,11 +51,10 @@ async fn whoever_has_the_wrong_token_id_or_hub_is_refused_and_harms_nobody() {
     ticket.recover(&server).await.expect("still there", 1).await;
 }
 
-#[tokio::test]
-async fn a_plain_connection_cannot_be_taken_up_again() {
+async fn a_plain_connection_cannot_be_taken_up_again(dialect: Dialect) {
     let server = Server::start().await;
     let plain = server.connect("chat", ClientSpec::json()).await;
-    let ticket = Peer::connect(&server).await.ticket;
+    let ticket = Peer::connect(&server, dialect).await.ticket;
     Ticket { id: plain.connection_id().to_owned(), ..ticket }.expect_refused(&server, "plain").await;
 }
 
@@ -61,7 +68,7 @@ async fn a_plain_client_is_given_no_token() {
 #[tokio::test]
 async fn whatever_was_offered_is_agreed_on_so_that_the_client_sees_the_close() {
     let server = Server::start().await;
-    let ticket = Ticket { hub: "chat".into(), id: "x".into(), token: "x".into() };
+    let ticket = Ticket { dialect: Dialect::Json, hub: "chat".into(), id: "x".into(), token: "x".into() };
     for (offer, expected) in [(Some(JSON), Some(JSON)), (Some("mine, yours"), Some("mine")), (None, None)] {
         let headers: Vec<_> = offer.iter().map(|offer| ("Sec-WebSocket-Protocol", *offer)).collect();
         let (mut socket, response) = ticket.try_recover(&server, &headers).await;
@@ -70,11 +77,48 @@ async fn whatever_was_offered_is_agreed_on_so_that_the_client_sees_the_close() {
     }
 }
 
-#[tokio::test]
-async fn an_empty_connection_id_is_no_wish_to_come_back() {
+async fn an_empty_connection_id_is_no_wish_to_come_back(dialect: Dialect) {
     let server = Server::start().await;
-    let spec = crate::peer::member().query("awps_connection_id", "");
-    let mut peer = Peer::connect_as(&server, &spec).await;
+    let spec = crate::peer::member(dialect).query("awps_connection_id", "");
+    let mut peer = Peer::connect_as(&server, dialect, &spec).await;
     peer.send(json!({"type": "ping"})).await;
     assert_eq!(peer.next().await["type"], "pong");
+}
+
+async fn who_shows_no_token_at_all_is_refused_and_harms_nobody(dialect: Dialect) {
+    let server = Server::start().await;
+    let peer = Peer::connect(&server, dialect).await;
+    let offer = [("Sec-WebSocket-Protocol", dialect.subprotocol())];
+    // A token of another kind, which would let it in as somebody new, does not help.
+    let access = escape(&server.client_token("chat").sign());
+    for query in [String::new(), format!("&access_token={access}")] {
+        let mut socket = server.raw().await;
+        let id = escape(&peer.ticket.id);
+        let path = format!("/client/hubs/chat?awps_connection_id={id}{query}");
+        assert_eq!(socket.upgrade(&path, &offer).await.status, 101);
+        socket.expect_close(1008, NOT_RECOVERED).await;
+    }
+    // Not even the socket that it still had is gone.
+    let mut peer = peer;
+    peer.expect_nothing_before_pong().await;
+    publish(&server, "still there").await;
+    peer.expect("still there", 1).await;
+}
+
+async fn a_token_that_has_expired_is_refused(dialect: Dialect) {
+    let server = Server::start().await;
+    let mut ticket = Peer::connect(&server, dialect).await.lose();
+    let valid = ticket.token.clone();
+    // The clock that gave them is ours, so there is no tolerance.
+    for (expires_in, is_good) in [(-2, false), (60, true)] {
+        let token = server.client_token("chat").audience(ticket.id.as_str());
+        let token = token.claim("iss", "https://webpubsub.azure.com").expires_in(expires_in);
+        ticket.token = token.key(INTERNAL_KEY).sign();
+        match is_good {
+            true => ticket.recover(&server).await.expect_nothing_before_pong().await,
+            false => ticket.expect_refused(&server, "expired").await,
+        }
+    }
+    ticket.token = valid;
+    ticket.recover(&server).await.expect_nothing_before_pong().await;
 }

@@ -2,13 +2,25 @@
 
 use serde_json::{Value, json};
 
+use crate::dialect::{Dialect, both};
 use crate::peer::{Peer, next_frame, publish};
-use crate::support::{Frame, Opcode, Server};
+use crate::support::{Frame, Server};
 
-#[tokio::test]
-async fn messages_are_numbered_from_one_and_nothing_else_is() {
+both!(
+    messages_are_numbered_from_one_and_nothing_else_is,
+    each_connection_counts_for_itself_and_plain_ones_do_not,
+    what_is_not_acknowledged_comes_again_in_order_and_as_it_was,
+    a_message_that_was_written_in_part_comes_again_whole,
+    an_acknowledgement_is_cumulative_and_never_taken_back,
+    a_message_that_nobody_wants_any_more_does_not_come_again,
+    acks_that_were_lost_are_made_up_for_by_the_duplicate,
+    what_was_sent_before_the_loss_is_done,
+    ack_ids_are_remembered_across_a_recovery_also_the_smallest_and_the_largest,
+);
+
+async fn messages_are_numbered_from_one_and_nothing_else_is(dialect: Dialect) {
     let server = Server::start().await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     publish(&server, "a").await;
     let first = peer.next().await;
     let expected = json!({"type": "message", "from": "group", "group": "g", "fromUserId": null,
@@ -24,13 +36,12 @@ async fn messages_are_numbered_from_one_and_nothing_else_is() {
     peer.expect("c", 3).await;
 }
 
-#[tokio::test]
-async fn each_connection_counts_for_itself_and_plain_ones_do_not() {
+async fn each_connection_counts_for_itself_and_plain_ones_do_not(dialect: Dialect) {
     let server = Server::start().await;
-    let mut early = Peer::connect(&server).await;
+    let mut early = Peer::connect(&server, dialect).await;
     publish(&server, "a").await;
     early.expect("a", 1).await;
-    let mut late = Peer::connect(&server).await;
+    let mut late = Peer::connect(&server, dialect).await;
     let mut plain = server.connect("chat", crate::support::ClientSpec::json().group("g")).await;
     publish(&server, "b").await;
     early.expect("b", 2).await;
@@ -38,10 +49,9 @@ async fn each_connection_counts_for_itself_and_plain_ones_do_not() {
     assert_eq!(plain.next_json().await.get("sequenceId"), None);
 }
 
-#[tokio::test]
-async fn what_is_not_acknowledged_comes_again_in_order_and_as_it_was() {
+async fn what_is_not_acknowledged_comes_again_in_order_and_as_it_was(dialect: Dialect) {
     let server = Server::start().await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     for data in ["1", "2", &"3".repeat(200), &"4".repeat(70_000), "5"] {
         publish(&server, data).await;
     }
@@ -62,10 +72,9 @@ async fn what_is_not_acknowledged_comes_again_in_order_and_as_it_was() {
     peer.expect_nothing_before_pong().await;
 }
 
-#[tokio::test]
-async fn a_message_that_was_written_in_part_comes_again_whole() {
+async fn a_message_that_was_written_in_part_comes_again_whole(dialect: Dialect) {
     let server = Server::start().await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     let big = "x".repeat(900_000);
     // More than the kernel takes, so that one is broken off somewhere.
     for _ in 0..12 {
@@ -80,9 +89,9 @@ async fn a_message_that_was_written_in_part_comes_again_whole() {
 }
 
 /// What comes after a recovery when these were acknowledged of five.
-async fn replayed(acknowledged: &[u64]) -> Vec<u64> {
+async fn replayed(dialect: Dialect, acknowledged: &[u64]) -> Vec<u64> {
     let server = Server::start().await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     for sequence_id in 1..=5 {
         publish(&server, "x").await;
         peer.expect("x", sequence_id).await;
@@ -103,8 +112,7 @@ async fn replayed(acknowledged: &[u64]) -> Vec<u64> {
     }
 }
 
-#[tokio::test]
-async fn an_acknowledgement_is_cumulative_and_never_taken_back() {
+async fn an_acknowledgement_is_cumulative_and_never_taken_back(dialect: Dialect) {
     for (acknowledged, expected) in [
         (&[][..], &[1, 2, 3, 4, 5][..]),
         (&[0], &[1, 2, 3, 4, 5]),
@@ -113,14 +121,13 @@ async fn an_acknowledgement_is_cumulative_and_never_taken_back() {
         (&[5], &[]),
         (&[u64::MAX], &[]),
     ] {
-        assert_eq!(replayed(acknowledged).await, expected, "{acknowledged:?}");
+        assert_eq!(replayed(dialect, acknowledged).await, expected, "{acknowledged:?}");
     }
 }
 
-#[tokio::test]
-async fn a_message_that_nobody_wants_any_more_does_not_come_again() {
+async fn a_message_that_nobody_wants_any_more_does_not_come_again(dialect: Dialect) {
     let server = Server::start().await;
-    let ticket = Peer::connect(&server).await.lose();
+    let ticket = Peer::connect(&server, dialect).await.lose();
     let send = |data: &str, ttl: u64| {
         let target = format!("/api/hubs/chat/groups/g/:send?messageTtlSeconds={ttl}");
         server.rest().post(&target).text(data).expect(202)
@@ -136,10 +143,9 @@ async fn a_message_that_nobody_wants_any_more_does_not_come_again() {
     assert_eq!(next["sequenceId"], 2, "a gap is harmless");
 }
 
-#[tokio::test]
-async fn acks_that_were_lost_are_made_up_for_by_the_duplicate() {
+async fn acks_that_were_lost_are_made_up_for_by_the_duplicate(dialect: Dialect) {
     let server = Server::start().await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     let request =
         json!({"type": "sendToGroup", "group": "g", "dataType": "text", "data": "once", "ackId": 7});
     peer.send(request.clone()).await;
@@ -153,18 +159,48 @@ async fn acks_that_were_lost_are_made_up_for_by_the_duplicate() {
     peer.expect_nothing_before_pong().await;
 }
 
-#[tokio::test]
-async fn what_was_sent_before_the_loss_is_done() {
+async fn what_was_sent_before_the_loss_is_done(dialect: Dialect) {
     let server = Server::start().await;
-    let mut watcher = Peer::connect(&server).await;
-    let mut peer = Peer::connect(&server).await;
+    let mut watcher = Peer::connect(&server, dialect).await;
+    let mut peer = Peer::connect(&server, dialect).await;
     let publish = json!({"type": "sendToGroup", "group": "g", "dataType": "text", "data": "last words"});
-    let mut bytes = Frame::text(&publish.to_string()).bytes();
+    let mut bytes = dialect.frame(&publish).bytes();
     // The beginning of a message whose end never comes must not be mixed with what the next socket brings.
-    bytes.extend(&Frame::new(Opcode::TEXT, "x".repeat(100)).bytes()[..50]);
+    bytes.extend(&Frame::new(dialect.opcode(), "x".repeat(100)).bytes()[..50]);
     peer.socket.write(&bytes).await;
     watcher.expect("last words", 1).await;
     let mut peer = peer.lose().recover(&server).await;
     peer.expect("last words", 1).await;
     peer.expect_nothing_before_pong().await;
+}
+
+async fn ack_ids_are_remembered_across_a_recovery_also_the_smallest_and_the_largest(dialect: Dialect) {
+    let server = Server::start().await;
+    let mut peer = Peer::connect(&server, dialect).await;
+    let ids = [0, 7, u64::MAX];
+    for id in ids {
+        peer.send(json!({"type": "joinGroup", "group": "h", "ackId": id})).await;
+        assert_eq!(peer.next().await, json!({"type": "ack", "ackId": id, "success": true}));
+    }
+    // An id whose request failed is free, before and after.
+    let refused = json!({"type": "event", "event": "unhandled", "dataType": "text", "data": "x", "ackId": 8});
+    peer.send(refused.clone()).await;
+    assert_eq!(peer.next().await["error"]["name"], "InternalServerError");
+    for _ in 0..2 {
+        peer = peer.lose().recover(&server).await;
+        for id in ids {
+            peer.send(json!({"type": "leaveGroup", "group": "h", "ackId": id})).await;
+            let message = format!("Message with ack-id: {id} has been processed");
+            let error = json!({"name": "Duplicate", "message": message});
+            let expected = json!({"type": "ack", "ackId": id, "success": false, "error": error});
+            assert_eq!(peer.next().await, expected);
+        }
+        peer.send(refused.clone()).await;
+        assert_eq!(peer.next().await["error"]["name"], "InternalServerError");
+    }
+    let publish =
+        json!({"type": "sendToGroup", "group": "h", "dataType": "text", "data": "member", "ackId": 9});
+    peer.send(publish).await;
+    peer.expect("member", 1).await;
+    assert_eq!(peer.next().await["success"], true, "no leave was carried out");
 }

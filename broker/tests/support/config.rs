@@ -23,7 +23,7 @@ pub const PRIMARY_KEY: &str = "primary-key-of-the-test-suite-0123456789";
 /// Second access key of every broker under test.
 pub const SECONDARY_KEY: &str = "secondary-key-of-the-test-suite-0123456789";
 /// Signs what the broker gives out itself.
-const INTERNAL_KEY: &str = "internal-key-of-the-test-suite-0123456789";
+pub const INTERNAL_KEY: &str = "internal-key-of-the-test-suite-0123456789";
 
 /// What a test wants to differ from the defaults of the house.
 pub struct Setup {

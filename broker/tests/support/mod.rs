@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use bare_handler::BareHandler;
 pub use client::{Client, Received};
-pub use config::{HandlerSpec, PRIMARY_KEY, SECONDARY_KEY, Setup};
+pub use config::{HandlerSpec, INTERNAL_KEY, PRIMARY_KEY, SECONDARY_KEY, Setup};
 pub use frame::{Frame, Opcode};
 pub use handler::{Answer, Arrived, Gate, Handler};
 pub use raw::{RawSocket, Response};

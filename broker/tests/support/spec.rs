@@ -2,7 +2,7 @@
 
 use super::server::Server;
 use super::token::Token;
-use super::{JSON, PROTOBUF, escape};
+use super::{JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, escape};
 
 /// User, roles, groups, subprotocol and query of a client.
 #[derive(Debug, Clone, Default)]
@@ -93,14 +93,14 @@ impl ClientSpec {
         self
     }
 
-    /// Whether the client speaks the JSON subprotocol.
+    /// Whether the client speaks a JSON subprotocol.
     pub fn speaks_json(&self) -> bool {
-        self.offers(JSON)
+        self.offers(JSON) || self.offers(JSON_RELIABLE)
     }
 
-    /// Whether the client speaks the protobuf subprotocol.
+    /// Whether the client speaks a protobuf subprotocol.
     pub fn speaks_protobuf(&self) -> bool {
-        self.offers(PROTOBUF)
+        self.offers(PROTOBUF) || self.offers(PROTOBUF_RELIABLE)
     }
 
     fn offers(&self, name: &str) -> bool {
