@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::backplane::LocalBus;
+use crate::backplane::{Bus, LocalBus, Receiver};
 use crate::client::{Capacity, Desks};
 use crate::config::Config;
 use crate::edge::listener::{self, Bound};
@@ -131,6 +131,15 @@ impl Broker {
     /// [`StartError::Worker`] when the system gives no more threads; nobody has been served then.
     /// [`StartError::WorkerLost`] when a worker has failed; the others have been drained then.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        self.run_on(|receiver| Arc::new(LocalBus::new(receiver)), shutdown).await
+    }
+
+    /// The same with these links to the other nodes.
+    async fn run_on(
+        self,
+        bus: impl FnOnce(Receiver) -> Arc<dyn Bus>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), StartError> {
         let Self { config, bound, operations, reread, .. } = self;
         let metrics = Arc::new(Metrics::new(config.settings.hubs.keys().map(|hub| hub.as_str())));
         let switchboard = Arc::new(Switchboard::new(config.workers.get()));
@@ -145,7 +154,7 @@ impl Broker {
         let common = Common {
             node: config.node_id,
             switchboard,
-            bus: Arc::new(LocalBus::new(receiver)),
+            bus: bus(receiver),
             origins: config.origins,
             settings,
             metrics: Arc::clone(&metrics),
@@ -188,3 +197,6 @@ impl Broker {
 fn bind_error(listener: ListenerKind, address: SocketAddr, source: io::Error) -> StartError {
     StartError::Bind { listener, address, source }
 }
+
+#[cfg(test)]
+mod tests;

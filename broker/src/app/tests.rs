@@ -1,0 +1,193 @@
+//! What clients of a node see while its links to the others are broken. Source: `client-protocols.md` 2, row 11, and
+//! 6.5; `product.md`, promise 4.
+
+use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::*;
+use crate::auth::key::AccessKey;
+use crate::auth::token::{Minting, mint_client};
+use crate::backplane::{BusError, BusFull, Envelope};
+use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
+use crate::model::command::{Target, Topic};
+
+const KEY: &str = "a-key-that-nobody-is-shown-in-this-test";
+
+/// Breaks in hub `broken`, and for groups of this name, while it is told to.
+struct Breaking {
+    receive: Receiver,
+    is_broken: Arc<AtomicBool>,
+}
+
+impl Breaking {
+    fn fails(&self, topic: &Topic) -> bool {
+        let is_group = matches!(&topic.target, Target::Group(group) if group.as_str() == "broken");
+        self.is_broken.load(Ordering::Relaxed) && (is_group || topic.hub.as_str() == "broken")
+    }
+}
+
+impl Bus for Breaking {
+    fn publish(&self, topic: &Topic, envelope: Envelope) -> Result<(), BusFull> {
+        if self.fails(topic) {
+            return Err(BusFull);
+        }
+        (self.receive)(envelope);
+        Ok(())
+    }
+
+    fn watch(&self, topic: &Topic) -> BoxFuture<'static, Result<(), BusError>> {
+        let watched = if self.fails(topic) { Err(BusError) } else { Ok(()) };
+        ready(watched).boxed()
+    }
+
+    fn unwatch(&self, _topic: &Topic) {}
+}
+
+/// A node whose links are broken until it is said that they are not.
+struct Node {
+    addresses: Addresses,
+    is_broken: Arc<AtomicBool>,
+    _stop: oneshot::Sender<()>,
+}
+
+type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+impl Node {
+    fn start() -> Self {
+        let mut raw = Raw::default();
+        for (entry, text) in [
+            (&entry::ACCESS_KEY, KEY),
+            (&entry::TLS_LISTEN, "off"),
+            (&entry::OPERATIONS_LISTEN, "off"),
+            (&entry::DATA_DIR, "unused"),
+        ] {
+            raw.give(entry, Given { texts: vec![text.to_owned()], place: Place::Flag(entry) });
+        }
+        raw.fill(&Machine { processors: NonZeroUsize::MIN, data_dir: None });
+        let kept = Kept { internal_key: AccessKey::new(KEY).unwrap(), identity: None };
+        let mut config = check(&raw).unwrap().into_config(kept);
+        config.listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let broker = Broker::bind(config).unwrap();
+        let addresses = broker.addresses();
+        let is_broken = Arc::new(AtomicBool::new(true));
+        let broken = Arc::clone(&is_broken);
+        let (stop, stopped) = oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let bus = |receive| -> Arc<dyn Bus> { Arc::new(Breaking { receive, is_broken: broken }) };
+            runtime.block_on(broker.run_on(bus, async { drop(stopped.await) })).unwrap();
+        });
+        Self { addresses, is_broken, _stop: stop }
+    }
+
+    fn heal(&self) {
+        self.is_broken.store(false, Ordering::Relaxed);
+    }
+
+    async fn connect(&self, path: &str, offer: Option<&'static str>) -> Client {
+        let hub = path.split('?').next().unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let minting = Minting {
+            audience: &format!("http://{}/client/hubs/{hub}", self.addresses.http),
+            user_id: None,
+            roles: &["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"],
+            groups: &[],
+            issued_at: now,
+            expires_at: now + 60,
+        };
+        let token = mint_client(&minting, &AccessKey::new(KEY).unwrap()).unwrap();
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let url = format!("ws://{}/client/hubs/{path}{separator}access_token={token}", self.addresses.http);
+        let mut request = url.into_client_request().unwrap();
+        if let Some(offer) = offer {
+            request.headers_mut().insert("Sec-WebSocket-Protocol", offer.parse().unwrap());
+        }
+        in_time(connect_async(request)).await.unwrap().0
+    }
+}
+
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("it did not happen in time")
+}
+
+async fn next(client: &mut Client) -> Message {
+    in_time(client.next()).await.expect("the socket has ended").unwrap()
+}
+
+async fn next_json(client: &mut Client) -> Value {
+    serde_json::from_str(next(client).await.to_text().unwrap()).unwrap()
+}
+
+async fn expect_close(client: &mut Client, code: u16, reason: &str) {
+    match next(client).await {
+        Message::Close(Some(frame)) => {
+            assert_eq!((u16::from(frame.code), frame.reason.as_str()), (code, reason));
+        }
+        other => panic!("a close frame was expected, not {other:?}"),
+    }
+}
+
+async fn ask(client: &mut Client, request: &Value) -> Value {
+    in_time(client.send(Message::text(request.to_string()))).await.unwrap();
+    next_json(client).await
+}
+
+const OFFERS: [Option<&str>; 5] = [
+    None,
+    Some("json.webpubsub.azure.v1"),
+    Some("protobuf.webpubsub.azure.v1"),
+    Some("json.reliable.webpubsub.azure.v1"),
+    Some("protobuf.reliable.webpubsub.azure.v1"),
+];
+
+#[tokio::test]
+async fn a_client_that_cannot_be_made_visible_is_closed_with_1008_before_anything_else() {
+    let node = Node::start();
+    for offer in OFFERS {
+        let mut client = node.connect("broken", offer).await;
+        expect_close(&mut client, 1008, "The connection could not be activated.").await;
+    }
+    node.heal();
+    let mut client = node.connect("broken", OFFERS[1]).await;
+    assert_eq!(next_json(&mut client).await["event"], "connected");
+}
+
+#[tokio::test]
+async fn what_cannot_reach_the_other_nodes_is_an_internal_server_error_and_may_be_tried_again() {
+    let node = Node::start();
+    let mut client = node.connect("chat", OFFERS[1]).await;
+    assert_eq!(next_json(&mut client).await["event"], "connected");
+    let requests = [
+        json!({"type": "sendToGroup", "group": "broken", "data": 1, "ackId": 1}),
+        json!({"type": "joinGroup", "group": "broken", "ackId": 2}),
+    ];
+    for request in &requests {
+        let error = json!({"name": "InternalServerError", "message": "Internal server error"});
+        let expected = json!({"type": "ack", "ackId": request["ackId"], "success": false, "error": error});
+        assert_eq!(ask(&mut client, request).await, expected);
+    }
+    node.heal();
+    for request in &requests {
+        let expected = json!({"type": "ack", "ackId": request["ackId"], "success": true});
+        assert_eq!(ask(&mut client, request).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_simple_client_whose_message_cannot_reach_the_other_nodes_is_closed_with_1011() {
+    let node = Node::start();
+    let mut client = node.connect("chat?webpubsub_mode=sendToGroup&group=broken", None).await;
+    in_time(client.send(Message::text("hi"))).await.unwrap();
+    expect_close(&mut client, 1011, "Internal server error").await;
+}
