@@ -186,9 +186,42 @@ async fn bad_options_of_a_send_close_with_1007() {
 
 #[tokio::test]
 async fn a_bad_sequence_id_closes_with_1007() {
-    let rows =
-        ["", r#","sequenceId":null"#, r#","sequenceId":-1"#, r#","sequenceId":1.5"#, r#","sequenceId":"1""#];
+    let rows = [
+        "",
+        r#","sequenceId":null"#,
+        r#","sequenceId":-1"#,
+        r#","sequenceId":1.0"#,
+        r#","sequenceId":1.5"#,
+        r#","sequenceId":1e2"#,
+        r#","sequenceId":"1""#,
+        r#","sequenceId":true"#,
+        r#","sequenceId":18446744073709551616"#,
+    ];
     check_all(rows.map(|row| format!(r#"{{"type":"sequenceAck"{row}}}"#))).await;
+}
+
+#[tokio::test]
+async fn of_a_repeated_property_the_last_one_is_judged() {
+    check_all([
+        r#"{"type":"ping","type":"pong"}"#,
+        r#"{"type":"ping","ackId":1,"ackId":-1}"#,
+        r#"{"type":"joinGroup","group":"g","group":"","ackId":1}"#,
+        r#"{"type":"sendToGroup","group":"g","data":1,"data":null,"ackId":1}"#,
+        r#"{"type":"sendToGroup","group":"g","data":1,"dataType":"json","dataType":"text","ackId":1}"#,
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_closes_with_1007() {
+    let server = Server::start().await;
+    let bytes = [&b"{\"type\":\"ping\",\"x\":\"\xff\"}"[..], b"\xff", b"\xed\xa0\x80"];
+    for bytes in bytes {
+        let mut socket = server.raw_upgraded("chat", &ClientSpec::json()).await;
+        assert_eq!(socket.read_frame().await.opcode, Opcode::TEXT, "connected");
+        socket.send(&Frame::new(Opcode::TEXT, bytes)).await;
+        socket.expect_close(1007, INVALID).await;
+    }
 }
 
 fn nested(levels: usize) -> String {

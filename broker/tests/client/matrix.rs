@@ -5,7 +5,9 @@ use proto::client::upstream_message::{Message, SendToGroupMessage};
 use serde_json::{Value, json};
 
 use crate::support::protobuf::{of, send};
-use crate::support::{Call, Client, ClientSpec, Received, Server};
+use crate::support::{
+    Call, Client, ClientSpec, JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, Received, Server,
+};
 
 /// A `google.protobuf.Any` of type `t` with the value `01`; `CgF0EgEB` in base64.
 const ANY: &[u8] = &[0x0A, 1, b't', 0x12, 1, 1];
@@ -38,29 +40,43 @@ fn any(bytes: &[u8]) -> prost_types::Any {
     prost::Message::decode(bytes).unwrap()
 }
 
-/// A receiver of each kind, members of `g` and connections of `ann`.
+/// A receiver of each kind, members of `g` and connections of `ann`. The second of two is reliable.
 struct Receivers {
-    json: Client,
-    protobuf: Client,
+    json: [Client; 2],
+    protobuf: [Client; 2],
     simple: Client,
+    sequence_id: u64,
 }
 
 impl Receivers {
     async fn connect(server: &Server) -> Self {
-        let json = server.connect("chat", ClientSpec::json().user("ann").group("g")).await;
-        let protobuf = server.connect("chat", ClientSpec::protobuf().user("ann").group("g")).await;
+        let connect = |offer: &'static str| async move {
+            let spec = ClientSpec::simple().offer(offer).user("ann").group("g");
+            server.connect("chat", spec).await
+        };
+        let json = [connect(JSON).await, connect(JSON_RELIABLE).await];
+        let protobuf = [connect(PROTOBUF).await, connect(PROTOBUF_RELIABLE).await];
         let simple = server.connect("chat", ClientSpec::simple().user("ann").group("g")).await;
-        Self { json, protobuf, simple }
+        Self { json, protobuf, simple, sequence_id: 0 }
     }
 
     /// Each gets the message in its own form.
     async fn expect(&mut self, case: &str, form: Form) {
-        let message = self.json.next_json().await;
-        assert_eq!(message["type"], "message", "{case}");
-        assert_eq!((&message["dataType"], &message["data"]), (&json!(form.data_type), &form.data), "{case}");
-        let message = self.protobuf.next_data().await;
-        assert_eq!(message.data, Some(of(form.protobuf())), "{case}");
-        assert_eq!(message.from, message.group.map_or("server", |_| "group"), "{case}");
+        self.sequence_id += 1;
+        let numbers = [None, Some(self.sequence_id)];
+        for (client, number) in self.json.iter_mut().zip(numbers) {
+            let message = client.next_json().await;
+            assert_eq!(message["type"], "message", "{case}");
+            let got = (&message["dataType"], &message["data"]);
+            assert_eq!(got, (&json!(form.data_type), &form.data), "{case}");
+            assert_eq!(message.get("sequenceId"), number.map(Value::from).as_ref(), "{case}");
+        }
+        for (client, number) in self.protobuf.iter_mut().zip(numbers) {
+            let message = client.next_data().await;
+            assert_eq!(message.data, Some(of(form.protobuf())), "{case}");
+            assert_eq!(message.sequence_id, number, "{case}");
+            assert_eq!(message.from, message.group.map_or("server", |_| "group"), "{case}");
+        }
         assert_eq!(self.simple.next().await, form.simple, "{case}");
     }
 }

@@ -174,6 +174,8 @@ async fn every_form_of_event_is_understood() {
         json!({"type": "Event", "event": "e", "dataType": "text", "data": ""}),
         json!({"type": "event", "event": "e", "dataType": "BINARY", "data": "AA=="}),
         json!({"type": "event", "event": "e", "metadata": {}}),
+        // Properties of other messages mean nothing here, right or wrong.
+        json!({"type": "event", "event": "e", "data": 1, "noEcho": 1, "ttlSeconds": 301, "group": ""}),
         json!({"type": "event", "event": "e", "dataType": "json", "data": "x", "metadata": {"k": "v"}}),
     ] {
         let ack = client.request(event.clone()).await;
