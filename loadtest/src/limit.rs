@@ -96,7 +96,7 @@ impl Prebuilt {
     fn new(kind: LimitKind, payload: usize) -> Result<Self, LimitError> {
         let origin = Origin::Group { group: group_name(0)?, from_user_id: None };
         let content = Content { payload: Payload::text(payload_text(payload)), metadata: None };
-        let frame = codec::encode(Encoding::Json, &Downstream::Message { origin, content });
+        let frame = codec::encode(Encoding::Json, &Downstream::Message { origin, content, stream: None });
         let frame = frame.ok_or(LimitError::NoFrame)?;
         let burst = match kind {
             LimitKind::Single => 1,

@@ -35,7 +35,7 @@ pub struct Sequenced {
 }
 
 /// Gives a message that is encoded already its sequence id, without encoding it again; `None` when the encoding has no
-/// place for one. `frame` must be that of a [`Downstream::Message`].
+/// place for one. `frame` must be that of a message which [is sequenced](Downstream::is_sequenced).
 pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Sequenced> {
     match encoding {
         Encoding::Json => {
@@ -66,7 +66,7 @@ mod tests {
     fn a_sequenced_frame_is_a_valid_one_with_the_same_content() {
         let check = |len: usize, id: u64| {
             let content = Content { payload: Payload::text("x".repeat(len)), metadata: None };
-            let message = Downstream::Message { origin: Origin::Server, content };
+            let message = Downstream::Message { origin: Origin::Server, content, stream: None };
             let frame = encode(Encoding::Json, &message).unwrap();
             let Sequenced { head, tail } = sequence(Encoding::Json, &frame, SequenceId(id)).unwrap();
             let plain = frame.content();

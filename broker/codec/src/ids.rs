@@ -35,6 +35,9 @@ pub enum InvalidName {
     /// Not a letter followed by up to 127 letters, digits, `_`, `.` or `-`.
     #[error("Invalid event name.")]
     Event,
+    /// Empty.
+    #[error("Invalid invocation id.")]
+    Invocation,
     /// Not 1 to 32 letters, digits, `_` or `-`.
     #[error("a node id is made of 1 to 32 letters, digits, '_' or '-'")]
     Node,
@@ -93,6 +96,14 @@ text_id! {
 text_id! {
     /// Name of a user event.
     EventName
+}
+text_id! {
+    /// A client's name for an event that it wants answered. Never empty.
+    InvocationId
+}
+text_id! {
+    /// A publisher's name for one of its streams, as it wrote it: it may break the rules of streams.
+    StreamId
 }
 text_id! {
     /// Short id of a running broker process, the tail of the connection ids that it gives out.
@@ -187,6 +198,23 @@ impl EventName {
     /// The name of the event that a frame of a simple client raises.
     pub fn message() -> Self {
         Self("message".into())
+    }
+}
+
+impl InvocationId {
+    /// Takes the id as it is.
+    ///
+    /// # Errors
+    /// [`InvalidName::Invocation`] when it is empty.
+    pub fn new(id: &str) -> Result<Self, InvalidName> {
+        if id.is_empty() { Err(InvalidName::Invocation) } else { Ok(Self(id.into())) }
+    }
+}
+
+impl StreamId {
+    /// Takes the id as it is, whatever it is.
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
     }
 }
 

@@ -5,14 +5,18 @@
 
 use bytes::Bytes;
 
-use crate::message::{DataType, Downstream, FrameKind, InvalidPayload, Payload};
+use crate::message::{DataType, Downstream, FrameKind, InvalidPayload, Payload, StreamProgress};
 
 /// What the client is sent of a message: its payload without origin and metadata. Nothing for all that is not a
 /// message from somebody, because this client knows no envelopes.
 pub fn encode(message: &Downstream) -> Option<(FrameKind, &Bytes)> {
-    let Downstream::Message { content, .. } = message else {
+    let Downstream::Message { content, stream, .. } = message else {
         return None;
     };
+    // The end of a stream says nothing without its envelope.
+    if stream.as_ref().is_some_and(|part| part.progress != StreamProgress::Open) {
+        return None;
+    }
     let kind = match content.payload.data_type() {
         DataType::Text | DataType::Json => FrameKind::Text,
         DataType::Binary | DataType::Protobuf => FrameKind::Binary,
@@ -34,13 +38,16 @@ pub fn decode(kind: FrameKind, bytes: Bytes) -> Result<Payload, InvalidPayload> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{AckId, ConnectionId, GroupName};
-    use crate::message::{Content, Origin};
+    use crate::ids::{AckId, ConnectionId, GroupName, InvocationId, StreamId};
+    use crate::message::{
+        Content, GroupStateExtent, Invoked, Origin, StreamFailure, StreamNackError, StreamPart,
+        StreamSequenceId,
+    };
     use crate::metadata::Metadata;
 
     fn from_somebody(payload: Payload, origin: Origin) -> Downstream {
         let metadata = Some(Metadata::new([("trace", "a1")]).unwrap());
-        Downstream::Message { origin, content: Content { payload, metadata } }
+        Downstream::Message { origin, content: Content { payload, metadata }, stream: None }
     }
 
     #[test]
@@ -74,10 +81,43 @@ mod tests {
             Downstream::Disconnected { message: "bye".to_owned() },
             Downstream::Ack { ack_id: AckId(1), result: Ok(()) },
             Downstream::Pong,
+            Downstream::InvokeResponse {
+                invocation_id: InvocationId::new("1").unwrap(),
+                result: Ok(Invoked { payload: Some(Payload::text("x")), metadata: None }),
+            },
+            Downstream::StreamAck { stream_id: StreamId::new("s"), expected: StreamSequenceId(1) },
+            Downstream::StreamNack {
+                stream_id: StreamId::new("s"),
+                expected: StreamSequenceId(1),
+                error: StreamNackError::InvalidSequenceId,
+            },
+            Downstream::StreamClosed { stream_id: StreamId::new("s"), error: None },
+            Downstream::GroupState {
+                extent: GroupStateExtent::Snapshot,
+                group: GroupName::new("g").unwrap(),
+                items: Vec::new(),
+            },
         ];
         for message in rows {
             assert_eq!(encode(&message), None, "{message:?}");
         }
+    }
+
+    #[test]
+    fn clients_receive_the_parts_of_a_stream_but_not_its_end() {
+        let check = |progress: StreamProgress, expected: Option<FrameKind>| {
+            let part = StreamPart {
+                stream_id: StreamId::new("s"),
+                sequence_id: StreamSequenceId(1),
+                progress: progress.clone(),
+            };
+            let content = Content { payload: Payload::text("x"), metadata: None };
+            let message = Downstream::Message { origin: Origin::Server, content, stream: Some(part) };
+            assert_eq!(encode(&message).map(|(kind, _)| kind), expected, "{progress:?}");
+        };
+        check(StreamProgress::Open, Some(FrameKind::Text));
+        check(StreamProgress::Complete, None);
+        check(StreamProgress::Broken(StreamFailure::Cancelled), None);
     }
 
     #[test]

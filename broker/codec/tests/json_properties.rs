@@ -220,13 +220,13 @@ proptest! {
             ("fromUserId", json!(from_user_id.as_ref().map(UserId::as_str))),
         ];
         let origin = Origin::Group { group, from_user_id };
-        let frame = encoded(&Downstream::Message { origin, content: content.clone() });
+        let frame = encoded(&Downstream::Message { origin, content: content.clone(), stream: None });
         check_envelope(&frame, &head, &content);
     }
 
     #[test]
     fn a_server_message_is_well_formed_whatever_it_holds(content in content()) {
-        let frame = encoded(&Downstream::Message { origin: Origin::Server, content: content.clone() });
+        let frame = encoded(&Downstream::Message { origin: Origin::Server, content: content.clone(), stream: None });
         check_envelope(&frame, &[("type", json!("message")), ("from", json!("server"))], &content);
     }
 

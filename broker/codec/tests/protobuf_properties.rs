@@ -95,7 +95,7 @@ proptest! {
         let name = group.as_ref().map(|group| group.as_str().to_owned());
         let origin = group.map_or(Origin::Server, |group| Origin::Group { group, from_user_id });
         let from = if name.is_some() { "group" } else { "server" };
-        let message = Downstream::Message { origin, content: content(&data, &metadata) };
+        let message = Downstream::Message { origin, content: content(&data, &metadata), stream: None };
         prop_assert_eq!(read(&message), Message::DataMessage(DataMessage {
             from: from.to_owned(),
             group: name,

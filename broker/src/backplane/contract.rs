@@ -9,7 +9,7 @@ use codec::message::{Content, Payload};
 use futures_util::FutureExt;
 
 use super::*;
-use crate::model::command::Target;
+use crate::model::command::{Body, Target};
 
 /// Longest time that an envelope may take to come back.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -25,8 +25,7 @@ fn envelope(number: u8) -> Envelope {
     let command = Command {
         hub,
         target,
-        from_user_id: None,
-        content,
+        body: Body::from_application(content),
         excluded: Vec::new(),
         filter: None,
         time_to_live: None,
@@ -44,7 +43,10 @@ fn envelopes_return_in_order(make: impl FnOnce(Receiver) -> Arc<dyn Bus>) {
     }
     for number in 0..100 {
         let envelope = receiver.recv_timeout(DEADLINE).unwrap();
-        assert_eq!(envelope.command.content.payload.bytes()[..], [number]);
+        let Body::Message { content, .. } = &envelope.command.body else {
+            panic!("another body");
+        };
+        assert_eq!(content.payload.bytes()[..], [number]);
     }
 }
 

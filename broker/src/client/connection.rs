@@ -406,7 +406,7 @@ impl Connection {
                         );
                         // The reply goes before the ack.
                         if let Some(content) = reply {
-                            let reply = Downstream::Message { origin: Origin::Server, content };
+                            let reply = Downstream::Message { origin: Origin::Server, content, stream: None };
                             router.shard().tell(self.key, &reply);
                         }
                     });

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use codec::filter::{Filter, Subject};
 use codec::ids::{ConnectionId, HubName};
-use codec::message::{Downstream, Origin};
+use codec::message::{Downstream, GroupStateExtent, Origin};
 use codec::subprotocol::Encoding;
 use codec::websocket::Frame;
 
@@ -16,14 +16,15 @@ use super::member::{Member, MemberKey};
 use super::outbox::Parcel;
 use super::roster::{Directory, Roster, RosterKey};
 use super::shard::Shard;
-use crate::model::command::{Command, Target};
+use crate::model::command::{Body, Command, Target};
 
 /// A message on its way to the members of this node. The first member that needs an encoding makes it, the rest share
 /// the bytes, whichever worker they are on.
 #[derive(Debug)]
 pub struct Outgoing {
     command: Arc<Command>,
-    message: Downstream,
+    /// Absent when nobody is told anything.
+    message: Option<Downstream>,
     frames: [OnceLock<Option<Frame>>; Encoding::COUNT],
     expires_at: Option<Instant>,
 }
@@ -31,13 +32,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// The message of a command that was accepted at `now`.
     pub fn new(command: Arc<Command>, now: Instant) -> Self {
-        let origin = match &command.target {
-            Target::Group(group) => {
-                Origin::Group { group: group.clone(), from_user_id: command.from_user_id.clone() }
-            }
-            Target::Hub | Target::User(_) | Target::Connection(_) => Origin::Server,
-        };
-        let message = Downstream::Message { origin, content: command.content.clone() };
+        let message = message(&command);
         let expires_at = command.time_to_live.map(|time_to_live| now + time_to_live);
         Self { command, message, frames: Default::default(), expires_at }
     }
@@ -48,7 +43,29 @@ impl Outgoing {
     }
 
     fn frame(&self, encoding: Encoding) -> Option<&Frame> {
-        self.frames[encoding.index()].get_or_init(|| codec::encode(encoding, &self.message)).as_ref()
+        let encode = || codec::encode(encoding, self.message.as_ref()?);
+        self.frames[encoding.index()].get_or_init(encode).as_ref()
+    }
+}
+
+/// What the members are told.
+fn message(command: &Command) -> Option<Downstream> {
+    match (&command.body, &command.target) {
+        (Body::Message { from_user_id, content, stream }, target) => {
+            let origin = match target {
+                Target::Group(group) => {
+                    Origin::Group { group: group.clone(), from_user_id: from_user_id.clone() }
+                }
+                Target::Hub | Target::User(_) | Target::Connection(_) => Origin::Server,
+            };
+            Some(Downstream::Message { origin, content: content.clone(), stream: stream.clone() })
+        }
+        (Body::GroupState(item), Target::Group(group)) => Some(Downstream::GroupState {
+            extent: GroupStateExtent::Update,
+            group: group.clone(),
+            items: vec![item.clone()],
+        }),
+        (Body::GroupState(_), Target::Hub | Target::User(_) | Target::Connection(_)) => None,
     }
 }
 

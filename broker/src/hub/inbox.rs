@@ -26,7 +26,7 @@ impl Letter {
     /// What it adds to its inbox.
     pub fn weight(&self) -> usize {
         let content = match self {
-            Self::Deliver(outgoing) => outgoing.command().content.payload.bytes().len(),
+            Self::Deliver(outgoing) => outgoing.command().body.len_bytes(),
             Self::Ask(..) => 0,
         };
         LETTER_WEIGHT + content

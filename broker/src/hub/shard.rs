@@ -206,7 +206,7 @@ impl Shard {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
-        let is_sequenced = member.window.is_some() && matches!(message, Downstream::Message { .. });
+        let is_sequenced = member.window.is_some() && message.is_sequenced();
         if !is_sequenced && member.is_suspended {
             return;
         }

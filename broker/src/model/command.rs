@@ -2,7 +2,7 @@
 
 use codec::filter::Filter;
 use codec::ids::{ConnectionId, GroupName, HubName, UserId};
-use codec::message::{Content, TimeToLive};
+use codec::message::{Content, GroupState, GroupStateItem, StreamPart, TimeToLive};
 
 /// Who is meant within a hub.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ pub struct Topic {
     pub target: Target,
 }
 
-/// Sends one message to every connection of a target. It is carried out on every node that has one, in the order in
+/// Brings something to every connection of a target. It is carried out on every node that has one, in the order in
 /// which one sender gave its commands, and nobody is told who received it.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -34,14 +34,44 @@ pub struct Command {
     pub hub: HubName,
     /// Who receives it.
     pub target: Target,
-    /// The publisher's user, shown to the members of a group; absent for sends by the application.
-    pub from_user_id: Option<UserId>,
-    /// What is sent.
-    pub content: Content,
+    /// What is brought.
+    pub body: Body,
     /// Connections that do not receive it.
     pub excluded: Vec<ConnectionId>,
     /// Which connections of the target receive it; absent means all.
     pub filter: Option<Filter>,
     /// How long it may wait for a receiver.
     pub time_to_live: TimeToLive,
+}
+
+/// What a command brings.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Something that somebody sent.
+    Message {
+        /// The publisher's user, shown to the members of a group; absent for sends by the application.
+        from_user_id: Option<UserId>,
+        /// What is sent.
+        content: Content,
+        /// Present when it is a part of a stream.
+        stream: Option<StreamPart>,
+    },
+    /// What one member of a group shows to the others from now on. It reaches those who subscribed to that, and nobody
+    /// when the target is no group.
+    GroupState(GroupStateItem),
+}
+
+impl Body {
+    /// A message of the application.
+    pub fn from_application(content: Content) -> Self {
+        Self::Message { from_user_id: None, content, stream: None }
+    }
+
+    /// Bytes of content.
+    pub fn len_bytes(&self) -> usize {
+        match self {
+            Self::Message { content, .. } => content.payload.bytes().len(),
+            Self::GroupState(item) => item.state.as_ref().map_or(0, GroupState::len_bytes),
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::body;
 use super::call::{Call, Outcome, Success};
 use super::content::ContentType;
 use super::metadata;
-use crate::model::command::{Command, Target};
+use crate::model::command::{self, Command, Target};
 
 /// Who receives what is sent, read from the URL alone.
 pub(super) struct Recipients {
@@ -41,8 +41,7 @@ where
     let command = Command {
         hub: to.hub,
         target: to.target,
-        from_user_id: None,
-        content: Content { payload, metadata },
+        body: command::Body::from_application(Content { payload, metadata }),
         excluded: to.excluded,
         filter: to.filter,
         time_to_live: to.time_to_live,

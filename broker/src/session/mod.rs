@@ -7,11 +7,11 @@ mod ack;
 
 use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, SequenceId, UserId};
 use codec::message::{AckError, Content, Downstream, Payload, SendToGroup, Upstream};
-use codec::subprotocol::Subprotocol;
+use codec::subprotocol::{Encoding, Subprotocol};
 
 use crate::auth::permission::{Action, Permissions, TooManyExceptions};
 use crate::model::close::CloseReason;
-use crate::model::command::{Command, Target};
+use crate::model::command::{Body, Command, Target};
 use crate::model::survey::{PermissionAnswer, Wish};
 use ack::AckCache;
 
@@ -293,7 +293,26 @@ impl Session {
                 let duplicate = ack_id.and_then(|ack_id| self.duplicate(ack_id));
                 duplicate.unwrap_or_else(|| raise(event, content, ack_id))
             }
+            Upstream::Invoke(_) | Upstream::CancelInvocation(_) | Upstream::InvokeResponse => {
+                self.refuse_message()
+            }
+            Upstream::StreamStart(_) | Upstream::StreamData(_) | Upstream::StreamEnd(_) => {
+                self.refuse_message()
+            }
+            Upstream::InvalidStream(_) => self.refuse_message(),
+            Upstream::SetGroupState { .. } => self.refuse_message(),
+            Upstream::SubscribeGroupState { .. } | Upstream::UnsubscribeGroupState { .. } => {
+                self.refuse_message()
+            }
         }
+    }
+
+    /// The end over a message that is not offered.
+    fn refuse_message(&self) -> Effect {
+        Effect::Close(match self.subprotocol().map(Subprotocol::encoding) {
+            Some(Encoding::Protobuf) => CloseReason::InvalidProtobufMessage,
+            _ => CloseReason::InvalidJsonMessage,
+        })
     }
 
     /// The refusal of a request that was carried out before or is not permitted.
@@ -333,8 +352,7 @@ impl Session {
         Command {
             hub: self.hub.clone(),
             target: Target::Group(send.group),
-            from_user_id: self.user_id.clone(),
-            content: send.content,
+            body: Body::Message { from_user_id: self.user_id.clone(), content: send.content, stream: None },
             excluded,
             filter: None,
             time_to_live: send.time_to_live,

@@ -180,6 +180,14 @@ fn text_that_is_not_utf8_ends_each_in_its_own_way() {
     assert_eq!(reason(Speech::Simple(SimpleMode::SendEvent)), CloseReason::InvalidText);
 }
 
+/// User and content of what is published.
+fn message(body: Body) -> (Option<UserId>, Content) {
+    match body {
+        Body::Message { from_user_id, content, .. } => (from_user_id, content),
+        Body::GroupState(item) => panic!("{item:?}"),
+    }
+}
+
 #[test]
 fn a_simple_client_publishes_what_it_sends() {
     let routed = |speech, received| match session(&[SEND], speech).on_message(received) {
@@ -187,13 +195,14 @@ fn a_simple_client_publishes_what_it_sends() {
         effect => panic!("{effect:?}"),
     };
     let text = routed(send_to("g", Echo::Wanted), Received::Text("hi"));
-    assert_eq!(text.target, Target::Group(GroupName::new("g").unwrap()));
-    assert_eq!(text.content.payload.data_type(), DataType::Text);
-    assert_eq!(text.from_user_id, UserId::new("ann").ok());
     assert!(text.excluded.is_empty());
+    assert_eq!(text.target, Target::Group(GroupName::new("g").unwrap()));
+    let (from_user_id, content) = message(text.body);
+    assert_eq!(content.payload.data_type(), DataType::Text);
+    assert_eq!(from_user_id, UserId::new("ann").ok());
     let binary = routed(send_to("g", Echo::Unwanted), Received::Binary(&[1, 2]));
-    assert_eq!(binary.content.payload, Payload::binary(vec![1, 2].into()));
     assert_eq!(binary.excluded.len(), 1, "the sender alone is left out");
+    assert_eq!(message(binary.body).1.payload, Payload::binary(vec![1, 2].into()));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fuzz_target!(|answer: &[u8]| {
         Ok(Some(content)) => {
             assert_eq!(content.payload.bytes(), body, "the reply is passed on unchanged");
             let mut frame = Vec::new();
-            encode(&Downstream::Message { origin: Origin::Server, content }, &mut frame);
+            encode(&Downstream::Message { origin: Origin::Server, content, stream: None }, &mut frame);
             serde_json::from_slice::<IgnoredAny>(&frame).expect("an envelope is JSON");
         }
         Ok(None) => assert!(body.is_empty(), "only nothing means nothing"),

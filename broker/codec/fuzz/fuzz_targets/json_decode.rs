@@ -31,7 +31,7 @@ struct Envelope<'a> {
 fn check(origin: Origin, content: Content) {
     let payload = content.payload.clone();
     let mut frame = Vec::new();
-    encode(&Downstream::Message { origin, content }, &mut frame);
+    encode(&Downstream::Message { origin, content, stream: None }, &mut frame);
     let envelope: Envelope<'_> = serde_json::from_slice(&frame).expect("an envelope is JSON");
 
     let data = envelope.data.get();

@@ -26,7 +26,7 @@ fuzz_target!(|frame: &[u8]| {
 fn check(origin: Origin, content: Content) {
     let payload = content.payload.clone();
     let metadata = content.metadata.clone();
-    let message = Downstream::Message { origin, content };
+    let message = Downstream::Message { origin, content, stream: None };
 
     let mut frame = Vec::new();
     json::encode(&message, &mut frame);

@@ -6,8 +6,11 @@ use std::io::Write as _;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::ids::{AckId, ConnectionId, SequenceId, UserId};
-use crate::message::{AckError, Content, DataType, Downstream, Origin, Payload};
+use crate::ids::{AckId, ConnectionId, GroupName, InvocationId, SequenceId, StreamId, UserId};
+use crate::message::{
+    AckError, Content, DataType, Downstream, GroupStateExtent, GroupStateItem, InvokeError, Invoked, Origin,
+    Payload, StreamFailure, StreamPart, StreamProgress, StreamSequenceId,
+};
 use crate::metadata::Metadata;
 
 /// Bytes of the longest envelope around a short group, user and payload; more is rarely needed.
@@ -26,8 +29,31 @@ pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
             writer.raw("}");
         }
         Downstream::Ack { ack_id, result } => writer.ack(*ack_id, result.as_ref().err()),
-        Downstream::Message { origin, content } => writer.message(origin, content),
+        Downstream::Message { origin, content, stream } => writer.message(origin, content, stream.as_ref()),
         Downstream::Pong => writer.raw(r#"{"type":"pong"}"#),
+        Downstream::InvokeResponse { invocation_id, result } => {
+            writer.invoke_response(invocation_id, result);
+        }
+        Downstream::StreamAck { stream_id, expected } => {
+            writer.stream(r#"{"type":"streamAck","streamId":"#, stream_id);
+            writer.expected(*expected);
+            writer.raw("}");
+        }
+        Downstream::StreamNack { stream_id, expected, error } => {
+            writer.stream(r#"{"type":"streamNack","streamId":"#, stream_id);
+            writer.expected(*expected);
+            writer.raw(",");
+            writer.name_and_message(error.name(), error.message());
+            writer.raw("}");
+        }
+        Downstream::StreamClosed { stream_id, error } => {
+            writer.stream(r#"{"type":"streamClosed","streamId":"#, stream_id);
+            if let Some(error) = error {
+                writer.error(error.name(), error.message());
+            }
+            writer.raw("}");
+        }
+        Downstream::GroupState { extent, group, items } => writer.group_state(*extent, group, items),
     }
 }
 
@@ -59,14 +85,105 @@ impl Writer<'_> {
         let Some(error) = error else {
             return self.raw(r#","success":true}"#);
         };
-        self.raw(r#","success":false,"error":{"name":"#);
-        self.string(error.name());
-        self.raw(r#","message":"#);
-        self.string(&error.to_string());
-        self.raw("}}");
+        self.raw(r#","success":false"#);
+        self.error(error.name(), &error.to_string());
+        self.raw("}");
     }
 
-    fn message(&mut self, origin: &Origin, content: &Content) {
+    fn error(&mut self, name: &str, message: &str) {
+        self.raw(r#","error":{"#);
+        self.name_and_message(name, message);
+        self.raw("}");
+    }
+
+    fn name_and_message(&mut self, name: &str, message: &str) {
+        self.raw(r#""name":"#);
+        self.string(name);
+        self.raw(r#","message":"#);
+        self.string(message);
+    }
+
+    fn invoke_response(&mut self, id: &InvocationId, result: &Result<Invoked, InvokeError>) {
+        self.raw(r#"{"type":"invokeResponse","invocationId":"#);
+        self.string(id.as_str());
+        match result {
+            Ok(Invoked { payload, metadata }) => {
+                self.raw(r#","success":true"#);
+                if let Some(payload) = payload {
+                    self.payload(payload);
+                }
+                if let Some(metadata) = metadata {
+                    self.metadata(metadata);
+                }
+            }
+            Err(error) => {
+                self.raw(r#","success":false"#);
+                self.error(error.name(), &error.to_string());
+            }
+        }
+        self.raw("}");
+    }
+
+    fn stream(&mut self, start: &str, stream_id: &StreamId) {
+        self.raw(start);
+        self.string(stream_id.as_str());
+    }
+
+    fn expected(&mut self, StreamSequenceId(expected): StreamSequenceId) {
+        let _ = write!(self.0, r#","expectedSequenceId":{expected}"#);
+    }
+
+    fn stream_part(&mut self, part: &StreamPart) {
+        self.stream(r#","stream":{"streamId":"#, &part.stream_id);
+        let _ = write!(self.0, r#","streamSequenceId":{}"#, part.sequence_id.0);
+        if part.progress != StreamProgress::Open {
+            self.raw(r#","endOfStream":true"#);
+        }
+        if let StreamProgress::Broken(failure) = &part.progress {
+            self.raw(r#","error":{"#);
+            self.name_and_message(failure.name(), failure.message());
+            if let StreamFailure::UserError(user_error) = failure
+                && let Some(code) = &user_error.code
+            {
+                self.raw(r#","userErrorCode":"#);
+                self.string(code);
+            }
+            self.raw("}");
+        }
+        self.raw("}");
+    }
+
+    fn group_state(&mut self, extent: GroupStateExtent, group: &GroupName, items: &[GroupStateItem]) {
+        self.raw(match extent {
+            GroupStateExtent::Snapshot => r#"{"type":"groupStateSnapshot","group":"#,
+            GroupStateExtent::Update => r#"{"type":"groupStateUpdate","group":"#,
+        });
+        self.string(group.as_str());
+        self.raw(r#","items":["#);
+        for (position, item) in items.iter().enumerate() {
+            if position > 0 {
+                self.raw(",");
+            }
+            self.group_state_item(item);
+        }
+        self.raw("]}");
+    }
+
+    fn group_state_item(&mut self, item: &GroupStateItem) {
+        self.raw(r#"{"connectionId":"#);
+        self.string(item.connection_id.as_str());
+        if let Some(user_id) = &item.user_id {
+            self.raw(r#","userId":"#);
+            self.string(user_id.as_str());
+        }
+        if let Some(state) = &item.state {
+            self.raw(r#","state":"#);
+            self.map(state.iter());
+        }
+        let _ = write!(self.0, r#","updatedAt":{}}}"#, item.updated_at);
+    }
+
+    fn message(&mut self, origin: &Origin, content: &Content, stream: Option<&StreamPart>) {
         self.0.reserve(ENVELOPE + content.payload.bytes().len());
         match origin {
             Origin::Group { group, from_user_id } => {
@@ -80,6 +197,9 @@ impl Writer<'_> {
         self.payload(&content.payload);
         if let Some(metadata) = &content.metadata {
             self.metadata(metadata);
+        }
+        if let Some(part) = stream {
+            self.stream_part(part);
         }
         self.raw("}");
     }
@@ -111,8 +231,13 @@ impl Writer<'_> {
     }
 
     fn metadata(&mut self, metadata: &Metadata) {
-        self.raw(r#","metadata":{"#);
-        for (position, (key, value)) in metadata.iter().enumerate() {
+        self.raw(r#","metadata":"#);
+        self.map(metadata.iter());
+    }
+
+    fn map<'a>(&mut self, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.raw("{");
+        for (position, (key, value)) in entries.enumerate() {
             if position > 0 {
                 self.raw(",");
             }

@@ -1,6 +1,7 @@
 //! The properties of an upstream envelope as the client wrote them, and the ways to read one of them.
 //!
-//! What a message needs is not known here, [`super::decode`] asks for it. Values are parsed only when they are asked
+//! What a message needs is not known here, [`super::decode`] asks for it; values that are objects are read in
+//! [`super::objects`]. Values are parsed only when they are asked
 //! for: a wrong one that is repeated rightly, or that the message has no use for, does no harm.
 
 use std::borrow::Cow;
@@ -10,7 +11,6 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::InvalidMessage;
-use crate::metadata::Metadata;
 
 /// What [`Fields::number`] expects.
 pub(super) const INTEGER: &str = "an integer from 0 to 18446744073709551615";
@@ -29,10 +29,16 @@ pub(super) enum Property {
     Metadata,
     SequenceId,
     Stream,
+    Target,
+    InvocationId,
+    StreamId,
+    StreamSequenceId,
+    Error,
+    State,
 }
 
 impl Property {
-    const COUNT: usize = 11;
+    const COUNT: usize = 17;
 
     fn of(name: &str) -> Option<Self> {
         Some(match name {
@@ -47,6 +53,12 @@ impl Property {
             "metadata" => Self::Metadata,
             "sequenceId" => Self::SequenceId,
             "stream" => Self::Stream,
+            "target" => Self::Target,
+            "invocationId" => Self::InvocationId,
+            "streamId" => Self::StreamId,
+            "streamSequenceId" => Self::StreamSequenceId,
+            "error" => Self::Error,
+            "state" => Self::State,
             _ => return None,
         })
     }
@@ -64,6 +76,12 @@ impl Property {
             Self::Metadata => "metadata",
             Self::SequenceId => "sequenceId",
             Self::Stream => "stream",
+            Self::Target => "target",
+            Self::InvocationId => "invocationId",
+            Self::StreamId => "streamId",
+            Self::StreamSequenceId => "streamSequenceId",
+            Self::Error => "error",
+            Self::State => "state",
         }
     }
 
@@ -107,20 +125,10 @@ impl<'a> Fields<'a> {
             Some(_) => Err(property.must_be("true or false")),
         }
     }
-
-    /// The metadata, checked.
-    pub(super) fn metadata(&self) -> Result<Option<Metadata>, InvalidMessage> {
-        let Some(source) = self.given(Property::Metadata) else {
-            return Ok(None);
-        };
-        let entries: Entries = serde_json::from_str(source)
-            .map_err(|_| Property::Metadata.must_be("an object of strings or null"))?;
-        Ok(Some(Metadata::new(entries.0)?))
-    }
 }
 
 /// The string that a JSON value spells, borrowed unless it has escapes. `source` is valid JSON.
-fn parse_string(source: &str) -> Option<Cow<'_, str>> {
+pub(super) fn parse_string(source: &str) -> Option<Cow<'_, str>> {
     let inside = source.strip_prefix('"')?.strip_suffix('"')?;
     if inside.contains('\\') {
         return serde_json::from_str(source).ok().map(Cow::Owned);
@@ -175,32 +183,5 @@ impl Visitor<'_> for NameVisitor {
 
     fn visit_str<E>(self, name: &str) -> Result<Name, E> {
         Ok(Name(Property::of(name)))
-    }
-}
-
-/// Metadata as written, repeated keys included.
-struct Entries(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
-    }
-}
-
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of strings")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Entries(entries))
     }
 }

@@ -13,6 +13,7 @@ use crate::metadata::InvalidMetadata;
 mod decode;
 mod encode;
 mod fields;
+mod objects;
 
 pub use decode::decode;
 pub use encode::encode;
@@ -50,7 +51,7 @@ pub enum InvalidMessage {
         /// What would be right.
         expected: &'static str,
     },
-    /// The group or the event.
+    /// The group, the event or the invocation.
     #[error(transparent)]
     Name(#[from] InvalidName),
     /// The map breaks a limit.

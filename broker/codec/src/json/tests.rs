@@ -126,6 +126,6 @@ fn a_payload_from_a_client_may_be_passed_on() {
     assert_eq!(Payload::json(send.content.payload.bytes().clone()), Ok(send.content.payload.clone()));
 
     let mut frame = Vec::new();
-    encode(&Downstream::Message { origin: Origin::Server, content: send.content }, &mut frame);
+    encode(&Downstream::Message { origin: Origin::Server, content: send.content, stream: None }, &mut frame);
     assert!(check_value(&frame), "an envelope is no deeper than what we read ourselves");
 }

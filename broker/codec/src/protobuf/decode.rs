@@ -11,13 +11,18 @@ use bytes::Bytes;
 use prost::Message as _;
 use proto::client::message_data::Data;
 use proto::client::upstream_message::{
-    EventMessage, JoinGroupMessage, LeaveGroupMessage, Message, SendToGroupMessage, StreamStartInfo,
+    EventMessage, InvokeEventMessage, JoinGroupMessage, LeaveGroupMessage, Message, SendToGroupMessage,
+    SetGroupStateMessage, StreamDataMessage, StreamEndMessage, StreamStartInfo, SubscribeGroupStateMessage,
+    UnsubscribeGroupStateMessage,
 };
 use proto::client::{MessageData, UpstreamMessage};
 
 use super::InvalidMessage;
-use crate::ids::{AckId, EventName, GroupName, SequenceId};
-use crate::message::{Content, MAX_TIME_TO_LIVE, Payload, SendToGroup, TimeToLive, Upstream};
+use crate::ids::{AckId, EventName, GroupName, InvocationId, SequenceId, StreamId};
+use crate::message::{
+    Content, DEFAULT_IDLE_TIMEOUT, GroupState, InvalidStream, Invoke, MAX_TIME_TO_LIVE, Payload, SendToGroup,
+    StreamData, StreamEnd, StreamFragment, StreamSequenceId, StreamStart, TimeToLive, Upstream, UserError,
+};
 use crate::metadata::Metadata;
 
 /// Reads one message of a client, the whole content of a binary frame. Fields that the schema does not have are
@@ -29,7 +34,7 @@ use crate::metadata::Metadata;
 pub fn decode(bytes: &[u8]) -> Result<Upstream, InvalidMessage> {
     let message = UpstreamMessage::decode(bytes).map_err(|_| InvalidMessage::Form)?;
     match message.message.ok_or(InvalidMessage::Member)? {
-        Message::SendToGroupMessage(send) => send_to_group(send).map(Upstream::SendToGroup),
+        Message::SendToGroupMessage(message) => send_to_group(message),
         Message::EventMessage(message) => event(message),
         Message::JoinGroupMessage(JoinGroupMessage { group, ack_id }) => {
             Ok(Upstream::JoinGroup { group: GroupName::new(&group)?, ack_id: ack_id.map(AckId) })
@@ -39,44 +44,87 @@ pub fn decode(bytes: &[u8]) -> Result<Upstream, InvalidMessage> {
         }
         Message::SequenceAckMessage(ack) => Ok(Upstream::SequenceAck(SequenceId(ack.sequence_id))),
         Message::PingMessage(_) => Ok(Upstream::Ping),
-        Message::InvokeEventMessage(_) => Err(InvalidMessage::NotOffered("invoke_event_message")),
-        Message::CancelInvocationMessage(_) => Err(InvalidMessage::NotOffered("cancel_invocation_message")),
-        Message::StreamDataMessage(_) => Err(InvalidMessage::NotOffered("stream_data_message")),
-        Message::StreamEndMessage(_) => Err(InvalidMessage::NotOffered("stream_end_message")),
-        Message::SetGroupStateMessage(_) => Err(InvalidMessage::NotOffered("set_group_state_message")),
-        Message::SubscribeGroupStateMessage(_) => {
-            Err(InvalidMessage::NotOffered("subscribe_group_state_message"))
+        Message::InvokeEventMessage(message) => invoke(message),
+        Message::CancelInvocationMessage(message) => {
+            Ok(Upstream::CancelInvocation(InvocationId::new(&message.invocation_id)?))
         }
-        Message::UnsubscribeGroupStateMessage(_) => {
-            Err(InvalidMessage::NotOffered("unsubscribe_group_state_message"))
+        Message::StreamDataMessage(message) => stream_data(message),
+        Message::StreamEndMessage(message) => Ok(Upstream::StreamEnd(stream_end(message))),
+        Message::SetGroupStateMessage(SetGroupStateMessage { group, ack_id, state }) => {
+            let state = state.map(|state| GroupState::new(state.entries));
+            Ok(Upstream::SetGroupState { group: GroupName::new(&group)?, state, ack_id: ack_id.map(AckId) })
+        }
+        Message::SubscribeGroupStateMessage(SubscribeGroupStateMessage { group, ack_id }) => {
+            Ok(Upstream::SubscribeGroupState { group: GroupName::new(&group)?, ack_id: ack_id.map(AckId) })
+        }
+        Message::UnsubscribeGroupStateMessage(UnsubscribeGroupStateMessage { group, ack_id }) => {
+            Ok(Upstream::UnsubscribeGroupState { group: GroupName::new(&group)?, ack_id: ack_id.map(AckId) })
         }
     }
 }
 
-fn send_to_group(message: SendToGroupMessage) -> Result<SendToGroup, InvalidMessage> {
+fn send_to_group(message: SendToGroupMessage) -> Result<Upstream, InvalidMessage> {
     let SendToGroupMessage { group, ack_id, data, no_echo, ttl_seconds, metadata, stream } = message;
-    no_stream(stream.as_ref())?;
-    Ok(SendToGroup {
-        group: GroupName::new(&group)?,
-        content: content(data, metadata)?,
-        no_echo: no_echo.unwrap_or_default(),
-        time_to_live: time_to_live(ttl_seconds.unwrap_or_default())?,
-        ack_id: ack_id.map(AckId),
-    })
+    let (group, no_echo) = (GroupName::new(&group)?, no_echo.unwrap_or_default());
+    let time_to_live = time_to_live(ttl_seconds.unwrap_or_default())?;
+    if let Some(stream) = stream {
+        // A stream has no use for metadata, but those of a publication may not be wrong either.
+        metadata_of(metadata)?;
+        let idle_timeout = match stream.idle_timeout_ms {
+            None => DEFAULT_IDLE_TIMEOUT,
+            Some(milliseconds) => Duration::from_millis(milliseconds.into()),
+        };
+        if stream.stream_id.is_empty() || idle_timeout.is_zero() || data.is_some() {
+            return Ok(no_start(&stream));
+        }
+        let stream_id = StreamId::new(&stream.stream_id);
+        return Ok(Upstream::StreamStart(StreamStart { stream_id, group, no_echo, idle_timeout }));
+    }
+    let (content, ack_id) = (content(data, metadata)?, ack_id.map(AckId));
+    Ok(Upstream::SendToGroup(SendToGroup { group, content, no_echo, time_to_live, ack_id }))
+}
+
+/// A stream that is not begun: something is wrong with how it is asked for, or it stands where none can begin.
+fn no_start(stream: &StreamStartInfo) -> Upstream {
+    Upstream::InvalidStream(InvalidStream::Start(StreamId::new(&stream.stream_id)))
 }
 
 fn event(message: EventMessage) -> Result<Upstream, InvalidMessage> {
     let EventMessage { event, data, ack_id, metadata, stream } = message;
-    no_stream(stream.as_ref())?;
     let event = EventName::new(&event)?;
+    if let Some(stream) = stream {
+        return Ok(no_start(&stream));
+    }
     Ok(Upstream::Event { event, content: content(data, metadata)?, ack_id: ack_id.map(AckId) })
 }
 
-fn no_stream(stream: Option<&StreamStartInfo>) -> Result<(), InvalidMessage> {
-    match stream {
-        None => Ok(()),
-        Some(_) => Err(InvalidMessage::NotOffered("stream")),
+fn invoke(message: InvokeEventMessage) -> Result<Upstream, InvalidMessage> {
+    let InvokeEventMessage { event, invocation_id, data, metadata, stream } = message;
+    let (event, invocation_id) = (EventName::new(&event)?, InvocationId::new(&invocation_id)?);
+    if let Some(stream) = stream {
+        return Ok(no_start(&stream));
     }
+    let payload = data.map_or_else(|| Ok(Payload::text("")), payload)?;
+    let content = Content { payload, metadata: metadata_of(metadata)? };
+    Ok(Upstream::Invoke(Invoke { invocation_id, event, content }))
+}
+
+fn stream_data(message: StreamDataMessage) -> Result<Upstream, InvalidMessage> {
+    let StreamDataMessage { stream_id, stream_sequence_id, data } = message;
+    let stream_id = StreamId::new(&stream_id);
+    let fragment = match (stream_sequence_id, data.map(payload).transpose()?) {
+        (None, None) => None,
+        (Some(number), Some(payload)) if number > 0 => {
+            Some(StreamFragment { sequence_id: StreamSequenceId(number), payload })
+        }
+        _ => return Ok(Upstream::InvalidStream(InvalidStream::Data(stream_id))),
+    };
+    Ok(Upstream::StreamData(StreamData { stream_id, fragment }))
+}
+
+fn stream_end(message: StreamEndMessage) -> StreamEnd {
+    let error = message.error.map(|error| UserError { message: error.message, code: error.user_error_code });
+    StreamEnd { stream_id: StreamId::new(&message.stream_id), error }
 }
 
 fn time_to_live(seconds: u32) -> Result<TimeToLive, InvalidMessage> {
@@ -89,14 +137,18 @@ fn time_to_live(seconds: u32) -> Result<TimeToLive, InvalidMessage> {
 }
 
 fn content(data: Option<MessageData>, metadata: BTreeMap<String, String>) -> Result<Content, InvalidMessage> {
-    // An empty map and none look the same on the wire.
-    let metadata = if metadata.is_empty() { None } else { Some(Metadata::new(metadata)?) };
+    let metadata = metadata_of(metadata)?;
     let payload = match data {
         Some(data) => payload(data)?,
         None if metadata.is_some() => Payload::text(""),
         None => return Err(missing_data("present, unless `metadata` is")),
     };
     Ok(Content { payload, metadata })
+}
+
+/// An empty map and none look the same on the wire.
+fn metadata_of(entries: BTreeMap<String, String>) -> Result<Option<Metadata>, InvalidMessage> {
+    if entries.is_empty() { Ok(None) } else { Ok(Some(Metadata::new(entries)?)) }
 }
 
 fn payload(data: MessageData) -> Result<Payload, InvalidMessage> {

@@ -5,8 +5,11 @@
 //! compared with what they read in the tests.
 
 use super::varint;
-use crate::ids::{AckId, ConnectionId, UserId};
-use crate::message::{AckError, Content, DataType, Downstream, Origin, Payload};
+use crate::ids::{AckId, ConnectionId, GroupName, InvocationId, UserId};
+use crate::message::{
+    AckError, Content, DataType, Downstream, GroupStateExtent, GroupStateItem, InvokeError, Invoked, Origin,
+    Payload, StreamFailure, StreamPart, StreamProgress,
+};
 use crate::metadata::Metadata;
 
 /// Bytes of the longest envelope around a short group and payload; more is rarely needed.
@@ -22,8 +25,8 @@ pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
         Downstream::Ack { ack_id, result } => {
             writer.message(1, |ack| write_ack(ack, *ack_id, result.as_ref().err()));
         }
-        Downstream::Message { origin, content } => {
-            writer.message(2, |message| write_message(message, origin, content));
+        Downstream::Message { origin, content, stream } => {
+            writer.message(2, |message| write_message(message, origin, content, stream.as_ref()));
         }
         Downstream::Connected { connection_id, user_id, reconnection_token } => {
             let connected = |fields: &mut Writer<'_>| {
@@ -38,6 +41,32 @@ pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
             writer.message(3, |system| system.message(2, |fields| fields.string(2, message)));
         }
         Downstream::Pong => writer.message(4, |_| {}),
+        Downstream::InvokeResponse { invocation_id, result } => {
+            writer.message(5, |response| write_invoke_response(response, invocation_id, result));
+        }
+        Downstream::StreamAck { stream_id, expected } => writer.message(6, |ack| {
+            ack.string(1, stream_id.as_str());
+            ack.number(2, expected.0);
+        }),
+        Downstream::StreamNack { stream_id, expected, error } => writer.message(7, |nack| {
+            nack.string(1, stream_id.as_str());
+            nack.string(2, error.name());
+            nack.string(3, error.message());
+            nack.number(4, expected.0);
+        }),
+        Downstream::StreamClosed { stream_id, error } => writer.message(8, |closed| {
+            closed.string(1, stream_id.as_str());
+            if let Some(error) = error {
+                write_error(closed, 2, error.name(), error.message());
+            }
+        }),
+        Downstream::GroupState { extent, group, items } => {
+            let member = match extent {
+                GroupStateExtent::Update => 9,
+                GroupStateExtent::Snapshot => 10,
+            };
+            writer.message(member, |states| write_group_state(states, group, items));
+        }
     }
 }
 
@@ -52,15 +81,19 @@ fn write_ack(fields: &mut Writer<'_>, ack_id: AckId, error: Option<&AckError>) {
     fields.number(1, ack_id.0);
     fields.number(2, u64::from(error.is_none()));
     if let Some(error) = error {
-        let text = error.to_string();
-        fields.message(3, |fields| {
-            fields.string(1, error.name());
-            fields.string(2, &text);
-        });
+        write_error(fields, 3, error.name(), &error.to_string());
     }
 }
 
-fn write_message(fields: &mut Writer<'_>, origin: &Origin, content: &Content) {
+/// An error's name and text.
+fn write_error(fields: &mut Writer<'_>, field: u64, name: &str, text: &str) {
+    fields.message(field, |error| {
+        error.string(1, name);
+        error.string(2, text);
+    });
+}
+
+fn write_message(fields: &mut Writer<'_>, origin: &Origin, content: &Content, stream: Option<&StreamPart>) {
     match origin {
         // There is no field for the publisher's user.
         Origin::Group { group, .. } => {
@@ -73,6 +106,63 @@ fn write_message(fields: &mut Writer<'_>, origin: &Origin, content: &Content) {
     if let Some(metadata) = &content.metadata {
         write_metadata(fields, metadata);
     }
+    if let Some(part) = stream {
+        fields.message(6, |stream| write_stream_part(stream, part));
+    }
+}
+
+fn write_stream_part(fields: &mut Writer<'_>, part: &StreamPart) {
+    fields.string(1, part.stream_id.as_str());
+    fields.number(2, part.sequence_id.0);
+    fields.number(3, u64::from(part.progress != StreamProgress::Open));
+    if let StreamProgress::Broken(failure) = &part.progress {
+        fields.message(4, |error| {
+            error.string(1, failure.name());
+            error.string(2, failure.message());
+            if let StreamFailure::UserError(user_error) = failure {
+                error.string(3, user_error.code.as_deref().unwrap_or_default());
+            }
+        });
+    }
+}
+
+fn write_invoke_response(
+    fields: &mut Writer<'_>,
+    invocation_id: &InvocationId,
+    result: &Result<Invoked, InvokeError>,
+) {
+    fields.string(1, invocation_id.as_str());
+    fields.number(2, u64::from(result.is_ok()));
+    match result {
+        Ok(Invoked { payload, metadata }) => {
+            if let Some(payload) = payload {
+                fields.message(3, |data| write_payload(data, payload));
+            }
+            if let Some(metadata) = metadata {
+                write_metadata(fields, metadata);
+            }
+        }
+        Err(error) => write_error(fields, 4, error.name(), &error.to_string()),
+    }
+}
+
+fn write_group_state(fields: &mut Writer<'_>, group: &GroupName, items: &[GroupStateItem]) {
+    fields.string(1, group.as_str());
+    for item in items {
+        fields.message(2, |fields| write_group_state_item(fields, item));
+    }
+}
+
+fn write_group_state_item(fields: &mut Writer<'_>, item: &GroupStateItem) {
+    fields.string(1, item.connection_id.as_str());
+    if let Some(user_id) = &item.user_id {
+        fields.string(2, user_id.as_str());
+    }
+    if let Some(state) = &item.state {
+        fields.message(3, |fields| write_map(fields, 1, state.iter()));
+    }
+    // The schema's signed numbers are written as the unsigned ones with the same bits.
+    fields.number(4, item.updated_at.cast_unsigned());
 }
 
 /// The member says what kind of payload it is, so it is there even when it is empty.
@@ -88,8 +178,12 @@ fn write_payload(fields: &mut Writer<'_>, payload: &Payload) {
 }
 
 fn write_metadata(fields: &mut Writer<'_>, metadata: &Metadata) {
-    for (key, value) in metadata.iter() {
-        fields.message(5, |entry| {
+    write_map(fields, 5, metadata.iter());
+}
+
+fn write_map<'a>(fields: &mut Writer<'_>, field: u64, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+    for (key, value) in entries {
+        fields.message(field, |entry| {
             entry.bytes(1, key.as_bytes());
             entry.bytes(2, value.as_bytes());
         });

@@ -27,9 +27,6 @@ pub enum InvalidMessage {
     /// No member of the message is set that we know.
     #[error("the message has no member of this protocol")]
     Member,
-    /// The message belongs to a feature that this connection does not have.
-    #[error("`{0}` is not offered")]
-    NotOffered(&'static str),
     /// A field that is missing or has a value which its place in the message does not allow.
     #[error("`{field}` must be {expected}")]
     Field {
@@ -38,7 +35,7 @@ pub enum InvalidMessage {
         /// What would be right.
         expected: &'static str,
     },
-    /// The group or the event.
+    /// The group, the event or the invocation.
     #[error(transparent)]
     Name(#[from] InvalidName),
     /// The map breaks a limit.

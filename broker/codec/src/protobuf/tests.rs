@@ -124,7 +124,7 @@ fn an_any_of_another_protocol_is_passed_on_as_it_is() {
     let payload = Payload::protobuf(Bytes::from(any.clone())).unwrap();
     let mut frame = Vec::new();
     let content = Content { payload, metadata: None };
-    encode(&Downstream::Message { origin: Origin::Server, content }, &mut frame);
+    encode(&Downstream::Message { origin: Origin::Server, content, stream: None }, &mut frame);
     assert_eq!(frame, field(2, &[field(1, b"server"), field(3, &field(3, &any))].concat()));
 }
 

@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::hub::Outgoing;
-use crate::model::command::Command;
+use crate::model::command::{Body, Command};
 
 /// How many schedules are run unless somebody says otherwise.
 const SEEDS: u64 = 400;
@@ -434,7 +434,11 @@ impl Model {
             Step::Publish { to, len, seconds_to_live } => self.publish(to, len, seconds_to_live),
             Step::Reply { peer, len } => {
                 let message = self.message(len, false);
-                let told = Downstream::Message { origin: message.origin(), content: message.content() };
+                let told = Downstream::Message {
+                    origin: message.origin(),
+                    content: message.content(),
+                    stream: None,
+                };
                 self.shard.tell(self.peers[peer].key, &told);
                 self.peers[peer].give(&message, None);
             }
@@ -497,8 +501,7 @@ impl Model {
         let command = Command {
             hub: hub(),
             target,
-            from_user_id: None,
-            content: message.content(),
+            body: Body::from_application(message.content()),
             excluded: Vec::new(),
             filter: None,
             time_to_live,

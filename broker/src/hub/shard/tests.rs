@@ -9,7 +9,7 @@ use codec::subprotocol::Subprotocol;
 
 use super::*;
 use crate::hub::Outgoing;
-use crate::model::command::Command;
+use crate::model::command::{Body, Command};
 
 const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000 };
 const WINDOW: WindowLimits = WindowLimits { messages: 5, bytes: 1000 };
@@ -41,8 +41,10 @@ fn command(target: Target) -> Command {
     Command {
         hub: hub(),
         target,
-        from_user_id: None,
-        content: Content { payload: Payload::binary(Bytes::from_static(b"x")), metadata: None },
+        body: Body::from_application(Content {
+            payload: Payload::binary(Bytes::from_static(b"x")),
+            metadata: None,
+        }),
         excluded: Vec::new(),
         filter: None,
         time_to_live: None,

@@ -6,8 +6,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::ids::{AckId, ConnectionId, EventName, GroupName, SequenceId, UserId};
+use crate::ids::{AckId, ConnectionId, EventName, GroupName, InvocationId, SequenceId, StreamId, UserId};
 use crate::metadata::Metadata;
+
+mod group_state;
+mod invocation;
+mod stream;
+
+pub use group_state::{GroupState, GroupStateExtent, GroupStateItem, MAX_GROUP_STATE};
+pub use invocation::{Invoke, InvokeError, Invoked};
+pub use stream::{
+    DEFAULT_IDLE_TIMEOUT, InvalidStream, StreamClosedError, StreamData, StreamEnd, StreamFailure,
+    StreamFragment, StreamNackError, StreamPart, StreamProgress, StreamSequenceId, StreamStart, UserError,
+};
 
 /// Kind of a payload, as the sender declared it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -160,6 +171,43 @@ pub enum Upstream {
     Ping,
     /// Has seen all reliable messages up to this one. Meaningless, and allowed, on other protocols.
     SequenceAck(SequenceId),
+    /// Raises a user event whose answer comes by name.
+    Invoke(Invoke),
+    /// Does not want the answer of an invocation any more.
+    CancelInvocation(InvocationId),
+    /// The answer to an invocation by the broker, of which there is none: reserved, and without effect.
+    InvokeResponse,
+    /// Begins a stream.
+    StreamStart(StreamStart),
+    /// Goes on with a stream.
+    StreamData(StreamData),
+    /// Ends a stream.
+    StreamEnd(StreamEnd),
+    /// Breaks a rule of streams.
+    InvalidStream(InvalidStream),
+    /// Shows something to the members of a group that want to see it.
+    SetGroupState {
+        /// The group.
+        group: GroupName,
+        /// Absent to show nothing any more.
+        state: Option<GroupState>,
+        /// Present when an answer is wanted.
+        ack_id: Option<AckId>,
+    },
+    /// Wants to see what the members of a group show.
+    SubscribeGroupState {
+        /// The group.
+        group: GroupName,
+        /// Present when an answer is wanted.
+        ack_id: Option<AckId>,
+    },
+    /// Does not want to see that any longer.
+    UnsubscribeGroupState {
+        /// The group.
+        group: GroupName,
+        /// Present when an answer is wanted.
+        ack_id: Option<AckId>,
+    },
 }
 
 /// A client's wish to publish to a group.
@@ -207,9 +255,58 @@ pub enum Downstream {
         origin: Origin,
         /// What was sent.
         content: Content,
+        /// Present when it is a part of a stream.
+        stream: Option<StreamPart>,
     },
     /// Answer to [`Upstream::Ping`].
     Pong,
+    /// Answer to [`Upstream::Invoke`].
+    InvokeResponse {
+        /// Which invocation.
+        invocation_id: InvocationId,
+        /// What the application answered, or why there is no answer.
+        result: Result<Invoked, InvokeError>,
+    },
+    /// The parts of a stream before this number have been taken.
+    StreamAck {
+        /// Which stream.
+        stream_id: StreamId,
+        /// The part that is expected next.
+        expected: StreamSequenceId,
+    },
+    /// A part of a stream has not been taken.
+    StreamNack {
+        /// Which stream.
+        stream_id: StreamId,
+        /// The part that is expected next.
+        expected: StreamSequenceId,
+        /// Why.
+        error: StreamNackError,
+    },
+    /// A stream has ended, or was not begun.
+    StreamClosed {
+        /// Which stream.
+        stream_id: StreamId,
+        /// Absent when its publisher ended it.
+        error: Option<StreamClosedError>,
+    },
+    /// What members of a group show.
+    GroupState {
+        /// How many of them.
+        extent: GroupStateExtent,
+        /// The group.
+        group: GroupName,
+        /// One for each member.
+        items: Vec<GroupStateItem>,
+    },
+}
+
+impl Downstream {
+    /// Whether it has a sequence id, and is kept until it is acknowledged, on a reliable connection
+    /// (`client-protocols.md` 10.1).
+    pub fn is_sequenced(&self) -> bool {
+        matches!(self, Self::Message { .. } | Self::GroupState { .. })
+    }
 }
 
 /// Where a message comes from, as its receiver is told.
@@ -242,6 +339,21 @@ pub enum AckError {
     /// The connection may not publish to this group.
     #[error("The client does not have permission to send to group '{0}'.")]
     SendForbidden(GroupName),
+    /// The connection may not show anything to this group.
+    #[error("Permission denied.")]
+    SetStateForbidden,
+    /// Keys and values have more than [`MAX_GROUP_STATE`] bytes.
+    #[error("State payload exceeds maximum size {MAX_GROUP_STATE} bytes.")]
+    StateTooLarge,
+    /// The connection shows something to a group that it is not a member of.
+    #[error("Not a member of group.")]
+    SetStateNotMember,
+    /// The connection may not see what the members of this group show.
+    #[error("No permission to get states of group {0}.")]
+    GetStateForbidden(GroupName),
+    /// The connection wants to see what the members of a group show that it is not a member of.
+    #[error("Not a member of group {0}.")]
+    GetStateNotMember(GroupName),
     /// Nobody handles the event, its handler failed, or the broker is at fault.
     #[error("Internal server error")]
     InternalServerError,
@@ -252,7 +364,14 @@ impl AckError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Duplicate(_) => "Duplicate",
-            Self::JoinForbidden(_) | Self::LeaveForbidden(_) | Self::SendForbidden(_) => "Forbidden",
+            Self::JoinForbidden(_)
+            | Self::LeaveForbidden(_)
+            | Self::SendForbidden(_)
+            | Self::SetStateForbidden
+            | Self::SetStateNotMember
+            | Self::GetStateForbidden(_)
+            | Self::GetStateNotMember(_) => "Forbidden",
+            Self::StateTooLarge => "BadRequest",
             Self::InternalServerError => "InternalServerError",
         }
     }
