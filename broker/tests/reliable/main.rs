@@ -9,6 +9,7 @@ mod application;
 mod dialect;
 mod endings;
 mod events;
+mod faulty_network;
 mod peer;
 mod protobuf;
 mod recovery;

@@ -1,0 +1,73 @@
+//! Clients of `protobuf.reliable.webpubsub.azure.v1`, made from the public schema, behind a network that kills,
+//! half-closes, stalls and delays their sockets at random. Whatever is published, each member of a group sees it once
+//! and in the order of its publisher, and so do members on the plain protocol whose sockets are left alone.
+//!
+//! `MESSAGES` is how many are published in all; `FAULT_SEED` replays the faults of an earlier run, as far as the timing
+//! is the same.
+
+mod client;
+mod member;
+mod plan;
+mod publisher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use self::client::Line;
+use self::member::Member;
+use self::plan::{MEMBERS, PUBLISHERS, Plan, RELIABLE_MEMBERS};
+use self::publisher::Publisher;
+use crate::support::{PROTOBUF, PROTOBUF_RELIABLE, Proxy, Server};
+
+#[tokio::test]
+async fn each_message_arrives_once_and_in_order_whatever_happens_to_the_sockets() {
+    let messages = number_from("MESSAGES").unwrap_or(50_000);
+    let seed = number_from("FAULT_SEED").unwrap_or_else(|| rand::random_range(0..1_000_000_000));
+    println!("FAULT_SEED={seed} MESSAGES={messages}");
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.address()).await;
+    let (near, far) = (Line::direct(&server, PROTOBUF), Line::through(&proxy, &server, PROTOBUF_RELIABLE));
+
+    let plan = Arc::new(Plan::new(messages));
+    let mut members = JoinSet::new();
+    for index in 0..MEMBERS {
+        let line = if index < RELIABLE_MEMBERS { &far } else { &near };
+        members.spawn(Member::connect(line, &plan, index).await.run());
+    }
+    let mut publishers = JoinSet::new();
+    for index in 0..PUBLISHERS {
+        let line = if index % 2 == 0 { &far } else { &near };
+        publishers.spawn(Publisher::connect(line, &plan, index).await.run());
+    }
+
+    let deadline = Duration::from_secs(60) + Duration::from_millis(5) * u32::try_from(messages).unwrap();
+    let all_received = async {
+        while let Some(published) = publishers.join_next().await {
+            published.unwrap();
+        }
+        tokio::select! {
+            () = plan.wait_until(|| plan.missing().is_empty()) => {}
+            // Before the end only a failure ends a member.
+            failed = members.join_next() => failed.unwrap().unwrap(),
+        }
+    };
+    let all_received = async {
+        if tokio::time::timeout(deadline, all_received).await.is_err() {
+            panic!("within {deadline:?} there did not come {}", plan.missing().join("; "));
+        }
+    };
+    println!("{:?}", proxy.suffer(seed, all_received).await);
+
+    // What would come once more comes before this.
+    server.rest().post("/api/hubs/chat/:send").text(member::FAREWELL).expect(202).await;
+    while let Some(ended) = members.join_next().await {
+        ended.unwrap();
+    }
+    server.stop().await;
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
