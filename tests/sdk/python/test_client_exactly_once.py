@@ -1,0 +1,275 @@
+"""``azure-messaging-webpubsubclient`` on the subprotocol of its own choice, reliable JSON, behind a network that kills,
+half-closes, stalls and delays its sockets at random: whatever is published, each member of a group sees it once and in
+the order of its publisher.
+
+``MESSAGES`` is how many are published in all; ``FAULT_SEED`` replays the faults of an earlier run, as far as the timing
+is the same.
+"""
+
+import os
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from azure.messaging.webpubsubclient import WebPubSubClient
+from azure.messaging.webpubsubclient.models import CallbackType, SendMessageError, WebPubSubDataType
+
+from faults import faults, seed_of_run
+from test_client_reliable import far, proxy  # noqa: F401 (fixtures)
+
+MESSAGES = int(os.environ.get("MESSAGES", 50_000))
+GROUPS = 32
+# Each second one is behind the proxy.
+CLIENT_PUBLISHERS = 14
+# Callers of the service API.
+SERVICE_PUBLISHERS = 2
+PUBLISHERS = CLIENT_PUBLISHERS + SERVICE_PUBLISHERS
+# Each publisher sends to so many groups, in turn.
+GROUPS_OF_PUBLISHER = 4
+BATCH = 12
+
+# The server ends a connection that leaves 1,000 messages unacknowledged, which is not what is tested. A client
+# acknowledges once a second; but when it misses that its socket has opened, only after its `start_timeout`.
+START_TIMEOUT = 4
+SETTLED_AFTER_SECONDS = START_TIMEOUT + 2.5
+MOST_UNSETTLED = 600
+
+# Seconds without any message after which nothing more is expected.
+PATIENCE = 40
+LOOK_SECONDS = 0.02
+# Each of the many threads has its turn sooner than it is usual.
+SWITCH_SECONDS = 0.0005
+
+
+@pytest.fixture
+def quick_switches():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_messages_through_a_faulty_network_arrive_once_and_in_order(hub, far, proxy, capsys, quick_switches):  # noqa: F811
+    seed = seed_of_run()
+    with capsys.disabled():
+        print(f"\nFAULT_SEED={seed} MESSAGES={MESSAGES}")
+    run = Run()
+    with ThreadPoolExecutor(GROUPS + PUBLISHERS) as pool:
+        starting = [pool.submit(Receiver, run, far, index) for index in range(GROUPS)]
+        publishers = [pool.submit(sender_at, index, run, hub, far) for index in range(PUBLISHERS)]
+        receivers = [started.result() for started in starting]
+        senders = [started.result() for started in publishers]
+        with proxy.suffering(faults(seed)):
+            try:
+                publishing = [pool.submit(publish, run, receivers, *entry) for entry in enumerate(senders)]
+                run.complete(receivers, publishing)
+            finally:
+                run.is_over = True
+
+        # What would come once more comes before this.
+        hub.service.send_to_all("the end", content_type="text/plain")
+        assert all(receiver.ended.wait(PATIENCE) for receiver in receivers)
+        assert run.failure is None, run.failure
+        with capsys.disabled():
+            print(f"faults: {dict(proxy.counts)}; by each publisher: {run.published}")
+        # One after the other would take long.
+        list(pool.map(WebPubSubClient.close, run.clients))
+
+
+class Run:
+    """How it goes: the first failure ends it."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.failure = None
+        self.clients = []
+        # How many numbers each publisher has taken, from 0 on.
+        self.published = [0] * PUBLISHERS
+        self._lock = threading.Lock()
+        self._last_message = time.monotonic()
+
+    def fail(self, why: str) -> None:
+        self.failure = self.failure or why
+        self.is_over = True
+
+    def heard(self) -> None:
+        self._last_message = time.monotonic()
+
+    def take_numbers(self, publisher: int) -> range:
+        """What a publisher sends next: the faster ones send more. Nothing when all is sent."""
+        with self._lock:
+            count = min(BATCH, MESSAGES - sum(self.published))
+            first = self.published[publisher]
+            self.published[publisher] += count
+            return range(first, first + count)
+
+    def complete(self, receivers: "list[Receiver]", publishing: list[Future]) -> None:
+        """Waits until all receivers have all messages, or something has failed."""
+        while True:
+            assert self.failure is None, self.failure
+            missing = [receiver.missing() for receiver in receivers if not receiver.has_all()]
+            if not missing and all(publisher.done() for publisher in publishing):
+                for publisher in publishing:
+                    publisher.result()
+                return
+            if time.monotonic() - self._last_message > PATIENCE:
+                self.fail(f"nothing came for {PATIENCE} s: {'; '.join(missing)}")
+            time.sleep(LOOK_SECONDS)
+
+
+class Receiver:
+    """A client behind the proxy that is in two groups and checks what comes."""
+
+    def __init__(self, run: Run, hub, index: int) -> None:
+        self._run = run
+        self._name = f"receiver {index}"
+        self.groups = {index, (index + 1) % GROUPS}
+        publishers = [publisher for publisher in range(PUBLISHERS) if self.groups & groups_of(publisher)]
+        self._due = {publisher: self._following(publisher, -1) for publisher in publishers}
+        self.ended = threading.Event()
+        self._lock = threading.Lock()
+        # The package calls back in a thread for each message, so they may come here in another order than it took
+        # them in, which is that of the sequence ids. Those that others have overtaken wait here.
+        self._early = {}
+        self._next_id = 1
+        self._published = self._settled = 0
+        self._received_at = []
+        client = start_client(run, hub, self._name, self.unsettled, groups=[name_of(group) for group in self.groups])
+        client.subscribe(CallbackType.GROUP_MESSAGE, self._on_message)
+        client.subscribe(CallbackType.SERVER_MESSAGE, self._on_message)
+
+    def published(self, count: int) -> None:
+        with self._lock:
+            self._published += count
+
+    def unsettled(self) -> int:
+        """Messages that are on their way or may not have been acknowledged."""
+        with self._lock:
+            settled = time.monotonic() - SETTLED_AFTER_SECONDS
+            while self._settled < len(self._received_at) and self._received_at[self._settled] < settled:
+                self._settled += 1
+            return self._published - self._settled
+
+    def has_all(self) -> bool:
+        return all(due >= self._run.published[publisher] for publisher, due in self._due.items())
+
+    def missing(self) -> str:
+        return f"{self._name} waits for sequence id {self._next_id}, and of each publisher for {self._due}"
+
+    def _on_message(self, message) -> None:
+        self._run.heard()
+        with self._lock:
+            if message.sequence_id < self._next_id or message.sequence_id in self._early:
+                self._run.fail(f"{self._name} received sequence id {message.sequence_id} twice")
+            self._early[message.sequence_id] = message.data
+            while (data := self._early.pop(self._next_id, None)) is not None:
+                self._next_id += 1
+                self._take(data)
+
+    def _take(self, data) -> None:
+        if data == "the end":
+            self.ended.set()
+            return
+        self._received_at.append(time.monotonic())
+        publisher, number = data["publisher"], data["number"]
+        due = self._due[publisher]
+        if number != due:
+            self._run.fail(f"{self._name} received number {number} of publisher {publisher} where {due} was due")
+            return
+        self._due[publisher] = self._following(publisher, number)
+
+    def _following(self, publisher: int, number: int) -> int:
+        """The number that comes after ``number`` from this publisher."""
+        number += 1
+        while group_of(publisher, number) not in self.groups:
+            number += 1
+        return number
+
+
+def name_of(group: int) -> str:
+    return f"group-{group}"
+
+
+def group_of(publisher: int, number: int) -> int:
+    return (publisher * (GROUPS // PUBLISHERS) + number % GROUPS_OF_PUBLISHER) % GROUPS
+
+
+def groups_of(publisher: int) -> set[int]:
+    return {group_of(publisher, number) for number in range(GROUPS_OF_PUBLISHER)}
+
+
+def start_client(run: Run, hub, name: str, unsettled=lambda: 0, **options) -> WebPubSubClient:
+    """A started client. If it ever has to begin anew under another id, the run has failed."""
+    token = {key: options.pop(key) for key in ("groups", "roles") if key in options}
+    client = WebPubSubClient(
+        hub.client_url(**token), start_timeout=START_TIMEOUT, message_retry_total=0, **options
+    )
+
+    def on_disconnected(event) -> None:
+        run.fail(
+            f"{name} lost its connection {event.connection_id} for good: its socket was closed last with "
+            f"{client._last_close_event and vars(client._last_close_event)}, the server said {event.message!r}, "
+            f"{unsettled()} messages were not settled"
+        )
+
+    connected = threading.Event()
+    client.subscribe(CallbackType.CONNECTED, lambda _: connected.set())
+    client.open()
+    assert connected.wait(PATIENCE)
+    client.subscribe(CallbackType.DISCONNECTED, lambda event: run.is_over or on_disconnected(event))
+    run.clients.append(client)
+    hub.close_at_end(client)
+    return client
+
+
+def sender_at(index: int, run: Run, near, far):
+    """What sends one message of this publisher."""
+    if index >= CLIENT_PUBLISHERS:
+        return lambda group, data: near.service.send_to_group(group, data)
+    return faulty_sender(run, far, index) if index % 2 == 0 else calm_sender(run, near, index)
+
+
+def calm_sender(run: Run, hub, index: int):
+    """A client on a socket that nobody touches, so nothing that it sends is lost."""
+    client = start_client(run, hub, f"publisher {index}", roles=["webpubsub.sendToGroup"])
+    return lambda group, data: client.send_to_group(group, data, WebPubSubDataType.JSON, ack=False)
+
+
+def faulty_sender(run: Run, hub, index: int):
+    """A client behind the proxy."""
+    # It may miss the answer to what it has sent, and goes on or asks again after this time.
+    client = start_client(run, hub, f"publisher {index}", roles=["webpubsub.sendToGroup"], ack_timeout=0.02)
+
+    def send(group: str, data: dict) -> None:
+        """Repeats the message under the same ack id, by which the server knows a repetition, until it has answered."""
+        while not run.is_over:
+            try:
+                return client.send_to_group(
+                    group, data, WebPubSubDataType.JSON, ack_id=data["number"] + 1, no_echo=True
+                )
+            except SendMessageError as error:
+                assert error.error_detail is None or error.error_detail.name in ("", "NoAckMessageReceivedFromServer")
+            except Exception:
+                pass  # The socket is lost; the libraries below the package have many ways to say so.
+            time.sleep(LOOK_SECONDS)
+
+    return send
+
+
+def publish(run: Run, receivers: list[Receiver], publisher: int, send) -> None:
+    """Publishes as fast as the receivers allow."""
+    concerned = [receiver for receiver in receivers if receiver.groups & groups_of(publisher)]
+    while not run.is_over:
+        if any(receiver.unsettled() > MOST_UNSETTLED for receiver in concerned):
+            time.sleep(LOOK_SECONDS)
+            continue
+        numbers = run.take_numbers(publisher)
+        if not numbers:
+            return
+        groups = [group_of(publisher, number) for number in numbers]
+        for receiver in concerned:
+            receiver.published(sum(group in receiver.groups for group in groups))
+        for number, group in zip(numbers, groups):
+            send(name_of(group), {"publisher": publisher, "number": number})
