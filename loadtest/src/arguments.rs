@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Groups(GroupsArguments),
     /// Clients raise user events and wait for the handler's replies, through HTTP/1.1 and HTTP/2
     Echo(EchoArguments),
+    /// One publisher to one group, its members plain and reliable in turn: what a reliable delivery costs in plain ones
+    Reliable(ReliableArguments),
     /// A group's traffic while another hub's event handler hangs, and while it is dead
     Isolation(IsolationArguments),
     /// All scenarios in a small form within a few seconds; checks deliveries, never speed
@@ -82,6 +84,9 @@ pub(crate) struct IdleArguments {
     /// Seconds to hold the silent connections and measure the processor time of doing nothing; 0 skips this
     #[arg(long, default_value_t = 0)]
     pub(crate) hold: u32,
+    /// What the connections speak; limit servers are always spoken to in JSON
+    #[arg(long, value_enum, default_value_t = MemberProtocol::Json)]
+    pub(crate) protocol: MemberProtocol,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -136,6 +141,32 @@ pub(crate) struct GroupsArguments {
     pub(crate) publish: PublishArguments,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+/// Arguments of `reliable`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReliableArguments {
+    /// Start this server once for all rounds; it must print a line "Connection string: Endpoint=..." and must be the
+    /// server itself, not a program that starts it
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) server_command: String,
+    /// Encodings whose plain and reliable protocols are compared
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., default_values_t = MemberEncoding::BOTH)]
+    pub(crate) encodings: Vec<MemberEncoding>,
+    /// Members of the group
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) members: u32,
+    /// Messages per second of the phase with a fixed rate
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: u32,
+    #[command(flatten)]
+    pub(crate) publish: PublishArguments,
+    /// Rounds, each with all protocols; the report shows medians of ratios within a round
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Write the report to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// Arguments of `echo`.
@@ -279,6 +310,61 @@ impl Protocol {
         match self {
             Self::Json => Some(Subprotocol::Json),
             Self::Raw => None,
+        }
+    }
+}
+
+/// What a member speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MemberProtocol {
+    /// `json.webpubsub.azure.v1`
+    Json,
+    /// `json.reliable.webpubsub.azure.v1`
+    JsonReliable,
+    /// `protobuf.webpubsub.azure.v1`
+    Protobuf,
+    /// `protobuf.reliable.webpubsub.azure.v1`
+    ProtobufReliable,
+}
+
+impl MemberProtocol {
+    /// What the member asks for.
+    pub(crate) const fn subprotocol(self) -> Subprotocol {
+        match self {
+            Self::Json => Subprotocol::Json,
+            Self::JsonReliable => Subprotocol::JsonReliable,
+            Self::Protobuf => Subprotocol::Protobuf,
+            Self::ProtobufReliable => Subprotocol::ProtobufReliable,
+        }
+    }
+
+    /// The plain protocol that a reliable one is compared with.
+    pub(crate) const fn plain(self) -> Option<Self> {
+        match self {
+            Self::Json | Self::Protobuf => None,
+            Self::JsonReliable => Some(Self::Json),
+            Self::ProtobufReliable => Some(Self::Protobuf),
+        }
+    }
+}
+
+/// An encoding that a plain and a reliable protocol share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MemberEncoding {
+    /// JSON
+    Json,
+    /// Protobuf
+    Protobuf,
+}
+
+impl MemberEncoding {
+    pub(crate) const BOTH: [Self; 2] = [Self::Json, Self::Protobuf];
+
+    /// The plain protocol and the reliable one.
+    pub(crate) const fn protocols(self) -> [MemberProtocol; 2] {
+        match self {
+            Self::Json => [MemberProtocol::Json, MemberProtocol::JsonReliable],
+            Self::Protobuf => [MemberProtocol::Protobuf, MemberProtocol::ProtobufReliable],
         }
     }
 }

@@ -5,6 +5,7 @@
 //! counted in the bytes as they come, and no JSON is decoded after a member has joined. Processor time, memory and
 //! what the figures mean belong elsewhere. `scenario` is the caller.
 
+mod acknowledging;
 mod caller;
 mod callers;
 mod calls;
@@ -15,6 +16,7 @@ mod members;
 mod phase;
 mod publisher;
 mod reader;
+mod speech;
 mod tally;
 mod wording;
 

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Fanout(arguments) => scenario::fanout(&arguments).map_err(|error| error.to_string()),
         Command::Groups(arguments) => scenario::groups(&arguments).map_err(|error| error.to_string()),
         Command::Echo(arguments) => scenario::echo(&arguments).map_err(|error| error.to_string()),
+        Command::Reliable(arguments) => scenario::reliable(&arguments).map_err(|error| error.to_string()),
         Command::Isolation(arguments) => scenario::isolation(&arguments).map_err(|error| error.to_string()),
         Command::Smoke(arguments) => scenario::smoke(&arguments).map_err(|error| error.to_string()),
     };

@@ -93,6 +93,10 @@ pub(crate) enum Figure {
     Publishes,
     Deliveries,
     DeliveryRatio,
+    /// Acknowledgements that reliable members sent.
+    Acknowledgements,
+    /// The server's processor time for a reliable delivery in relation to that for a plain one of the same round.
+    CostToPlain,
     /// User events that clients raised.
     Events,
     Echoes,
@@ -200,6 +204,10 @@ impl PhaseReport {
         }
         if tally.disordered > 0 {
             self.faults.push(format!("{} deliveries did not follow the one before", tally.disordered));
+        }
+        if tally.out_of_sequence > 0 {
+            let count = tally.out_of_sequence;
+            self.faults.push(format!("{count} sequence ids did not follow the one before"));
         }
         self.check_connections(tally);
     }

@@ -7,12 +7,16 @@ mod echo;
 mod idle;
 mod isolation;
 mod publish;
+mod reliable;
 
 use std::path::Path;
 
+use codec::subprotocol::Subprotocol;
+
 use crate::arguments::{
     Common, EchoArguments, EchoPhase, FanoutArguments, GroupsArguments, HttpVersion, IdleArguments,
-    IsolationArguments, PhaseKind, Protocol, PublishArguments, SmokeArguments,
+    IsolationArguments, MemberEncoding, MemberProtocol, PhaseKind, Protocol, PublishArguments,
+    ReliableArguments, SmokeArguments,
 };
 use crate::client::{Check, ClientError, Members, Plan};
 use crate::process::{ProcessError, allow_connections};
@@ -57,11 +61,21 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Connects members, member `n` to group `n % groups`, and waits until all have joined.
-    fn connect(&self, connections: u32, groups: u32) -> Result<Members, ClientError> {
+    /// Connects members, member `n` to group `n % groups`, and waits until all have joined. The limit server knows JSON
+    /// only.
+    fn connect(
+        &self,
+        connections: u32,
+        groups: u32,
+        protocol: MemberProtocol,
+    ) -> Result<Members, ClientError> {
+        let subprotocol = match self.subject {
+            Subject::Server => protocol.subprotocol(),
+            Subject::Limit(_) | Subject::Proxy => Subprotocol::Json,
+        };
         let (threads, users) = (self.common.threads, self.common.users);
         let access = self.server.access.clone();
-        Members::connect(&Plan { access, connections, groups, threads, users })
+        Members::connect(&Plan { access, connections, groups, subprotocol, threads, users })
     }
 
     /// The limit server sends one prebuilt frame, whose number never changes.
@@ -79,7 +93,9 @@ impl Target<'_> {
 /// [`ScenarioError`] when something could not be measured at all.
 pub(crate) fn idle(arguments: &IdleArguments) -> Result<bool, ScenarioError> {
     allow_connections(arguments.connections)?;
-    let title = format!("idle: {} connections in one group", arguments.connections);
+    let IdleArguments { connections, protocol, .. } = arguments;
+    let name = protocol.subprotocol().name();
+    let title = format!("idle: {connections} connections in one group, {name}");
     let report = measure(title, &arguments.common, 128, |target| idle::run(target, arguments))?;
     finish(&report, &arguments.common)
 }
@@ -114,6 +130,16 @@ pub(crate) fn echo(arguments: &EchoArguments) -> Result<bool, ScenarioError> {
     conclude(&report, arguments.json.as_deref())
 }
 
+/// Plain and reliable members in turn; true when every message arrived.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn reliable(arguments: &ReliableArguments) -> Result<bool, ScenarioError> {
+    allow_connections(arguments.members)?;
+    let report = reliable::run(arguments)?;
+    conclude(&report, arguments.json.as_deref())
+}
+
 /// A group beside a handler that hangs or is dead; true when every message arrived.
 ///
 /// # Errors
@@ -134,7 +160,8 @@ pub(crate) fn smoke(arguments: &SmokeArguments) -> Result<bool, ScenarioError> {
     let has_server = common.server_command.is_some() || common.connection_string.is_some();
     let without_limits = has_server || common.without_limits;
     let common = Common { runs: 1, json: None, without_limits, ..common.clone() };
-    let idle_arguments = IdleArguments { connections: 200, hold: 0, common: common.clone() };
+    let idle_arguments =
+        IdleArguments { connections: 200, hold: 0, protocol: MemberProtocol::Json, common: common.clone() };
     let publish =
         PublishArguments { phases: PhaseKind::BOTH.to_vec(), seconds: 1, payload: 128, window: None };
     let fanout = Shape { name: "fanout", groups: 1, members: 50, rate: 100, publish: &publish };
@@ -147,6 +174,7 @@ pub(crate) fn smoke(arguments: &SmokeArguments) -> Result<bool, ScenarioError> {
         }
     }
     if let Some(server_command) = &common.server_command {
+        outcomes.push(reliable(&short_reliable(server_command, publish))?);
         outcomes.push(isolation(&short_isolation(server_command))?);
     }
     Ok(outcomes.into_iter().all(|good| good))
@@ -163,6 +191,18 @@ fn short_echo(protocol: Protocol, common: &Common) -> EchoArguments {
         rate: 200,
         payload: 64,
         seconds: 1,
+        runs: 1,
+        json: None,
+    }
+}
+
+fn short_reliable(server_command: &str, publish: PublishArguments) -> ReliableArguments {
+    ReliableArguments {
+        server_command: server_command.to_owned(),
+        encodings: MemberEncoding::BOTH.to_vec(),
+        members: 50,
+        rate: 100,
+        publish,
         runs: 1,
         json: None,
     }

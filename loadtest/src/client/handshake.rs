@@ -1,6 +1,7 @@
 //! What a client says until it is a member, and what it must hear: pure text, no sockets.
 //!
-//! Members and publisher both call it; the limit server reads the same words from the other side.
+//! Publisher and callers call it, members do through `speech`; the limit server reads the same words from the other
+//! side.
 
 use codec::ids::{GroupName, InvalidName};
 use codec::subprotocol::Subprotocol;
@@ -22,7 +23,7 @@ pub(crate) const MARK: &[u8] = b"number:";
 /// Digits of that number.
 pub(crate) const NUMBER_DIGITS: usize = 8;
 
-/// What members and publishers speak.
+/// What publishers speak.
 pub(super) const JSON: Option<Subprotocol> = Some(Subprotocol::Json);
 
 const JOIN: &str = r#"{"type":"joinGroup","group":"g"#;
@@ -159,7 +160,7 @@ pub(super) fn read_ack(content: &[u8]) -> Option<(u64, bool)> {
     }
 }
 
-fn unexpected(expected: &'static str, content: &[u8]) -> ClientError {
+pub(super) fn unexpected(expected: &'static str, content: &[u8]) -> ClientError {
     let got = String::from_utf8_lossy(&content[..content.len().min(200)]).into_owned();
     ClientError::Unexpected { expected, got }
 }

@@ -6,26 +6,29 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use codec::subprotocol::Subprotocol;
 use codec::websocket::Opcode;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ClientError;
+use super::acknowledging::Sequence;
 use super::frame::{Header, masked};
 use super::handshake;
 use super::phase::Phase;
+use super::speech::Speech;
 use super::tally::{Delivery, Layout, Tally};
-
-/// First byte of a text message that is whole.
-const TEXT: u8 = Header::whole(Opcode::Text);
 
 /// A connection on its way to membership, or a member.
 pub(super) struct Member {
     pub(super) stream: TcpStream,
     pub(super) stage: Stage,
     group: u32,
+    speech: Speech,
     /// Number of the message that comes next.
     expected: u32,
+    /// What has come and what was acknowledged, if the member is reliable.
+    sequence: Option<Sequence>,
     /// Bytes of a frame that is not whole yet.
     tail: Vec<u8>,
 }
@@ -64,9 +67,17 @@ impl Member {
         address: SocketAddr,
         source: Option<IpAddr>,
         group: u32,
+        subprotocol: Subprotocol,
     ) -> Result<Self, ClientError> {
-        let stream = open_socket(address, source)?;
-        Ok(Self { stream, stage: Stage::Connecting, group, expected: 0, tail: Vec::new() })
+        Ok(Self {
+            stream: open_socket(address, source)?,
+            stage: Stage::Connecting,
+            group,
+            speech: Speech::of(subprotocol),
+            expected: 0,
+            sequence: subprotocol.is_reliable().then(Sequence::default),
+            tail: Vec::new(),
+        })
     }
 
     /// The socket is connected: asks for the upgrade.
@@ -92,7 +103,20 @@ impl Member {
         Ok(self.stream.write_all(&frame)?)
     }
 
-    /// Numbers of messages start anew.
+    /// Acknowledges what has come since the last time, as clients do each second. Gives how many acknowledgements that
+    /// took.
+    ///
+    /// # Errors
+    /// [`ClientError::Socket`] when the connection has ended.
+    pub(super) fn acknowledge(&mut self) -> Result<u64, ClientError> {
+        let due = self.sequence.as_mut().and_then(Sequence::due);
+        if let Some(id) = due {
+            self.stream.write_all(&self.speech.acknowledge(id))?;
+        }
+        Ok(u64::from(due.is_some()))
+    }
+
+    /// Numbers of messages start anew; sequence ids go on.
     pub(super) fn begin_phase(&mut self) {
         self.expected = 0;
     }
@@ -135,7 +159,7 @@ impl Member {
         let bytes = &shared.buffer[..available];
         let mut used = 0;
         if self.stage == Stage::Upgrading {
-            let Some(len) = handshake::check_upgrade(bytes, handshake::JSON)? else {
+            let Some(len) = handshake::check_upgrade(bytes, Some(self.speech.subprotocol()))? else {
                 return Ok(0);
             };
             self.stage = Stage::Greeting;
@@ -148,7 +172,8 @@ impl Member {
             let Some(content) = bytes.get(start..end) else {
                 break;
             };
-            if header.first == TEXT && self.stage == Stage::Joined {
+            if header.first == self.speech.first_byte() && self.stage == Stage::Joined {
+                self.take_sequence_id(content, shared.tally)?;
                 let delivery = Delivery { phase: shared.phase, group: self.group, content, now };
                 shared.tally.deliver(&delivery, shared.layout, &mut self.expected);
             } else if !self.take_other(header.first, content)? {
@@ -159,23 +184,39 @@ impl Member {
         Ok(used)
     }
 
+    /// Checks that the sequence id of a delivery follows the one before, and acknowledges when too much has come since
+    /// the last time.
+    fn take_sequence_id(&mut self, content: &[u8], tally: &mut Tally) -> Result<(), ClientError> {
+        let Some(sequence) = self.sequence.as_mut() else {
+            return Ok(());
+        };
+        let follows = self.speech.sequence_id(content).is_some_and(|id| sequence.take(id));
+        tally.out_of_sequence += u64::from(!follows);
+        if let Some(id) = sequence.due_at_once() {
+            self.stream.write_all(&self.speech.acknowledge(id))?;
+            tally.acknowledgements += 1;
+        }
+        Ok(())
+    }
+
     /// Takes a frame that is no delivery; false when it belongs to nothing that is known here.
     fn take_other(&mut self, first: u8, content: &[u8]) -> Result<bool, ClientError> {
         const PING: u8 = Header::whole(Opcode::Ping);
         const PONG: u8 = Header::whole(Opcode::Pong);
         const CLOSE: u8 = Header::whole(Opcode::Close);
+        let is_message = first == self.speech.first_byte();
         match (first, self.stage) {
             (CLOSE, _) => return Err(closed(content)),
             (_, Stage::Leaving) | (PONG, _) => {}
             (PING, _) => self.stream.write_all(&masked(Opcode::Pong, content).0)?,
-            (TEXT, Stage::Greeting) => {
-                handshake::check_connected(content)?;
-                let join = handshake::join_text(&handshake::group_name(self.group)?);
-                self.stream.write_all(&masked(Opcode::Text, join.as_bytes()).0)?;
+            (_, Stage::Greeting) if is_message => {
+                self.speech.check_connected(content)?;
+                let join = self.speech.join(&handshake::group_name(self.group)?);
+                self.stream.write_all(&join)?;
                 self.stage = Stage::Joining;
             }
-            (TEXT, Stage::Joining) => {
-                handshake::check_joined(content)?;
+            (_, Stage::Joining) if is_message => {
+                self.speech.check_joined(content)?;
                 self.stage = Stage::Joined;
             }
             _ => return Ok(false),

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use codec::subprotocol::Subprotocol;
 use mio::{Poll, Waker};
 
 use super::ClientError;
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) access: Access,
     pub(crate) connections: u32,
     pub(crate) groups: u32,
+    /// What all of them speak.
+    pub(crate) subprotocol: Subprotocol,
     /// Threads that read.
     pub(crate) threads: u32,
     /// Whether each connection has a user id of its own.

@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::Instant;
 
 use mio::{Events, Interest, Poll, Token};
 
 use super::ClientError;
-use super::handshake::{JSON, upgrade_request};
+use super::acknowledging::Clock;
+use super::handshake::upgrade_request;
 use super::member::{Member, Shared, Stage};
 use super::members::Plan;
 use super::phase::Phase;
@@ -65,6 +67,8 @@ pub(super) struct Reader {
     opening: usize,
     open: usize,
     leaving: bool,
+    /// Says which members are to acknowledge, if they are reliable.
+    clock: Option<Clock>,
     phase: Arc<Phase>,
     layout: Layout,
     tally: Tally,
@@ -79,6 +83,7 @@ impl Reader {
             opening: 0,
             open: 0,
             leaving: false,
+            clock: parts.plan.subprotocol.is_reliable().then(|| Clock::new(Instant::now())),
             phase: Arc::default(),
             layout: Layout::default(),
             tally: Tally::default(),
@@ -99,7 +104,8 @@ impl Reader {
         let mut events = Events::with_capacity(1024);
         self.open_more()?;
         loop {
-            if let Err(error) = self.parts.poll.poll(&mut events, None)
+            let timeout = self.clock.as_ref().map(|clock| clock.left(Instant::now()));
+            if let Err(error) = self.parts.poll.poll(&mut events, timeout)
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
                 return Err(error.into());
@@ -113,6 +119,7 @@ impl Reader {
                     self.take_event(event.token().0)?;
                 }
             }
+            self.acknowledge()?;
         }
     }
 
@@ -151,7 +158,7 @@ impl Reader {
             let group = self.next % plan.groups;
             let address = plan.access.address();
             let source = source_address(self.next).filter(|_| address.ip().is_loopback());
-            let mut member = Member::connect(address, source, group)?;
+            let mut member = Member::connect(address, source, group, plan.subprotocol)?;
             let token = Token(self.members.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.parts.poll.registry().register(&mut member.stream, token, interest)?;
@@ -176,7 +183,7 @@ impl Reader {
             let number = index as u32 * plan.threads + self.parts.thread;
             let user = plan.users.then(|| format!("user{number}"));
             let token = plan.access.token(number, user)?;
-            return member.upgrade(&upgrade_request(&plan.access, &token, JSON));
+            return member.upgrade(&upgrade_request(&plan.access, &token, Some(plan.subprotocol)));
         }
         let mut shared = Shared {
             phase: &self.phase,
@@ -197,6 +204,24 @@ impl Reader {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Lets those members acknowledge whose turn it is.
+    fn acknowledge(&mut self) -> Result<(), ClientError> {
+        let Some(turn) = self.clock.as_mut().and_then(|clock| clock.turn(Instant::now())) else {
+            return Ok(());
+        };
+        for index in turn.indices(self.members.len()) {
+            let Some(member) = self.members[index].as_mut().filter(|member| member.stage == Stage::Joined)
+            else {
+                continue;
+            };
+            match member.acknowledge() {
+                Ok(count) => self.tally.acknowledgements += count,
+                Err(error) => self.ended(index, error)?,
+            }
+        }
+        Ok(())
     }
 
     /// A connection is over. Before it is a member that is fatal, while it leaves it is what was asked for.

@@ -12,6 +12,10 @@ pub(crate) struct Tally {
     pub(crate) deliveries: u64,
     /// Messages whose number did not follow the last one's: one is missing, repeated or out of order.
     pub(crate) disordered: u64,
+    /// Messages to reliable members whose sequence id did not follow the last one's.
+    pub(crate) out_of_sequence: u64,
+    /// Acknowledgements that reliable members sent.
+    pub(crate) acknowledgements: u64,
     /// Frames that are no message of ours.
     pub(crate) foreign: u64,
     /// Connections that ended though nobody wanted that.
@@ -27,6 +31,8 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.deliveries += other.deliveries;
         self.disordered += other.disordered;
+        self.out_of_sequence += other.out_of_sequence;
+        self.acknowledgements += other.acknowledgements;
         self.foreign += other.foreign;
         self.lost += other.lost;
         self.first_loss = self.first_loss.take().or(other.first_loss);

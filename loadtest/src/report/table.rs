@@ -38,6 +38,8 @@ impl Figure {
             Self::Publishes => "publishes",
             Self::Deliveries => "deliveries",
             Self::DeliveryRatio => "delivery ratio",
+            Self::Acknowledgements => "acknowledgements",
+            Self::CostToPlain => "cost / cost of a plain one",
             Self::Events => "events",
             Self::Echoes => "echoes",
             Self::FailedEvents => "events that failed",
@@ -56,6 +58,7 @@ impl Figure {
             | Self::GeneratorCores
             | Self::LatencyP99ToFirst
             | Self::LatencyP50ToFirst
+            | Self::CostToPlain
             | Self::MemoryToFirst => 3,
             Self::LatencyP50
             | Self::LatencyP90

@@ -22,11 +22,11 @@ const SETTLE_DEADLINE: Duration = Duration::from_secs(15);
 pub(super) fn run(target: &Target<'_>, arguments: &IdleArguments) -> Result<Vec<PhaseReport>, Fault> {
     let process = target.server.process;
     let cold = settled_memory(process)?;
-    target.connect(WARM_UP.min(arguments.connections), 1)?.leave()?;
+    target.connect(WARM_UP.min(arguments.connections), 1, arguments.protocol)?.leave()?;
     let before = settled_memory(process)?;
 
     let (started, cpu_before) = (Instant::now(), process.cpu_time()?);
-    let members = target.connect(arguments.connections, 1)?;
+    let members = target.connect(arguments.connections, 1, arguments.protocol)?;
     let (took, cpu) = (started.elapsed(), process.cpu_time()?.saturating_sub(cpu_before));
     members.begin(Phase::default())?;
     let with = settled_memory(process)?;

@@ -7,10 +7,12 @@
 use std::thread;
 use std::time::Duration;
 
+use codec::subprotocol::Subprotocol;
+
 use super::publish::{self, Shape};
 use super::{Fault, ScenarioError};
 use crate::arguments::{HandlerMode, IsolationArguments, PhaseKind, PublishArguments};
-use crate::client::{CallPlan, Callers, Calls, ClientError, Load, Members, Plan};
+use crate::client::{CallPlan, Callers, Calls, ClientError, Load, Members};
 use crate::hubs::HubsFile;
 use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
 use crate::server::{Handler, Server};
@@ -92,10 +94,9 @@ fn measure(
     let access = server.access.to_hub(TROUBLED).map_err(ClientError::from)?;
     let mut callers = Callers::connect(&CallPlan { access, clients, protocol, payload })?;
     let access = server.access.clone();
-    let plan = Plan { access, connections: shape.members, groups: 1, threads: 1, users: false };
-    let members = Members::connect(&plan)?;
+    let members = Members::connect(&shape.plan(access, Subprotocol::Json))?;
     let short = PublishArguments { seconds: WARM_UP, ..shape.publish.clone() };
-    publish::paced(&server, &members, &Shape { publish: &short, ..*shape })?;
+    publish::measure(PhaseKind::Paced, &server, &members, &Shape { publish: &short, ..*shape })?;
     let round = Round { arguments, shape, server, members };
 
     let mut reports = vec![round.phase(Trouble::None, Some(&mut callers))?];
@@ -119,7 +120,7 @@ impl Round<'_> {
         let duration = Duration::from_secs(self.arguments.seconds.into()) + OVERLAP;
         thread::scope(|scope| {
             let storm = callers.map(|callers| scope.spawn(move || callers.run(load, duration)));
-            let outcome = publish::paced(&self.server, &self.members, self.shape)?;
+            let outcome = publish::measure(PhaseKind::Paced, &self.server, &self.members, self.shape)?;
             let memory = self.server.process.resident_bytes()?;
             let calls = match storm {
                 Some(storm) => storm.join().map_err(|_| Fault::ThreadEnded)??,

@@ -3,10 +3,14 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use codec::subprotocol::Subprotocol;
+
 use super::{Fault, Target};
 use crate::access::Access;
-use crate::arguments::{PhaseKind, PublishArguments};
-use crate::client::{Check, Members, Phase, Progress, PublishPlan, Publisher, Schedule, Sent, Tally, Window};
+use crate::arguments::{MemberProtocol, PhaseKind, PublishArguments};
+use crate::client::{
+    Check, Members, Phase, Plan, Progress, PublishPlan, Publisher, Schedule, Sent, Tally, Window,
+};
 use crate::process::Process;
 use crate::report::{Figure, PhaseReport};
 use crate::server::Server;
@@ -70,6 +74,12 @@ impl Shape<'_> {
         )
     }
 
+    /// All members, read by one thread.
+    pub(super) fn plan(&self, access: Access, subprotocol: Subprotocol) -> Plan {
+        let (connections, groups) = (self.connections(), self.groups);
+        Plan { access, connections, groups, subprotocol, threads: 1, users: false }
+    }
+
     fn window(&self) -> Window {
         let on_the_way = if self.groups == 1 { ONE_GROUP_ON_THE_WAY } else { GROUPS_ON_THE_WAY };
         let default = (on_the_way / self.connections().max(1)).clamp(SMALLEST_WINDOW, LARGEST_WINDOW);
@@ -103,7 +113,7 @@ impl Shape<'_> {
 
 /// Measures one subject: all members join, then one phase follows the other.
 pub(super) fn run(target: &Target<'_>, shape: &Shape<'_>) -> Result<Vec<PhaseReport>, Fault> {
-    let members = target.connect(shape.connections(), shape.groups)?;
+    let members = target.connect(shape.connections(), shape.groups, MemberProtocol::Json)?;
     let mut reports = Vec::new();
     for &kind in &shape.publish.phases {
         let prepared = shape.prepare(kind, &target.server.access, target.check())?;
@@ -114,9 +124,14 @@ pub(super) fn run(target: &Target<'_>, shape: &Shape<'_>) -> Result<Vec<PhaseRep
     Ok(reports)
 }
 
-/// Publishes at the shape's fixed rate to members of a server, who check every number.
-pub(super) fn paced(server: &Server, members: &Members, shape: &Shape<'_>) -> Result<Outcome, Fault> {
-    let prepared = shape.prepare(PhaseKind::Paced, &server.access, Check::Numbers)?;
+/// Publishes to members of a server, who check every number.
+pub(super) fn measure(
+    kind: PhaseKind,
+    server: &Server,
+    members: &Members,
+    shape: &Shape<'_>,
+) -> Result<Outcome, Fault> {
+    let prepared = shape.prepare(kind, &server.access, Check::Numbers)?;
     publish(server, members, prepared, shape.members)
 }
 
@@ -154,6 +169,9 @@ pub(super) fn report(name: &'static str, shape: &Shape<'_>, outcome: Outcome) ->
     report.add(Figure::Publishes, sent.publishes as f64);
     report.add(Figure::Deliveries, deliveries);
     report.add(Figure::DeliveryRatio, deliveries / expected as f64);
+    if tally.acknowledgements > 0 {
+        report.add(Figure::Acknowledgements, tally.acknowledgements as f64);
+    }
     report.check_deliveries(expected, &tally);
     report.check_arrival(sent.latest);
     report
