@@ -1,7 +1,5 @@
 //! From a message to the frame of each encoding: the one place where the encodings meet.
 
-use bytes::Bytes;
-
 use crate::ids::SequenceId;
 use crate::message::{Downstream, FrameKind};
 use crate::subprotocol::Encoding;
@@ -27,28 +25,34 @@ pub fn encode(encoding: Encoding, message: &Downstream) -> Option<Frame> {
 
 /// A frame with a sequence id: a beginning of its own, and the rest that it shares with the frame without one.
 #[derive(Debug, Clone)]
-pub struct Sequenced {
+pub struct Sequenced<'a> {
     /// What stands first on the wire.
     pub head: Head,
     /// What follows it.
-    pub tail: Bytes,
+    pub tail: &'a [u8],
+}
+
+impl Sequenced<'_> {
+    /// Bytes on the wire.
+    pub fn wire_len(&self) -> usize {
+        self.head.bytes().len() + self.tail.len()
+    }
 }
 
 /// Gives a message that is encoded already its sequence id, without encoding it again; `None` when the encoding has no
 /// place for one. `frame` must be that of a message which [is sequenced](Downstream::is_sequenced).
-pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Sequenced> {
+pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Sequenced<'_>> {
+    let content = frame.content();
     match encoding {
         Encoding::Json => {
-            let content = frame.content();
             // All but the first brace.
-            let tail = content.slice(content.len().min(1)..);
+            let tail = content.get(1..).unwrap_or_default();
             let head = Head::build(Opcode::Text, tail.len(), |out| json::sequence_start(id, out));
             Some(Sequenced { head, tail })
         }
         Encoding::Protobuf => {
-            let content = frame.content();
-            let tail = content.slice(protobuf::prefix_len(&content)..);
-            let start = |out: &mut &mut [u8]| protobuf::sequence_start(&content, tail.len(), id, out);
+            let tail = &content[protobuf::prefix_len(content)..];
+            let start = |out: &mut &mut [u8]| protobuf::sequence_start(content, tail.len(), id, out);
             let head = Head::build(Opcode::Binary, tail.len(), start);
             Some(Sequenced { head, tail })
         }
@@ -72,7 +76,8 @@ mod tests {
             let plain = frame.content();
             assert_eq!(tail.as_ptr(), plain[1..].as_ptr(), "nothing is copied");
             let expected = format!(r#"{{"sequenceId":{id},{}"#, std::str::from_utf8(&plain[1..]).unwrap());
-            let whole = [head.bytes(), &tail].concat();
+            let whole = [head.bytes(), tail].concat();
+            assert_eq!(whole.len(), sequence(Encoding::Json, &frame, SequenceId(id)).unwrap().wire_len());
             assert_eq!(whole, *Frame::new(Opcode::Text, expected.as_bytes()).bytes());
         };
         for len in [0, 20, 40, 60, 65_400, 65_536] {

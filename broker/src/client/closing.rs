@@ -34,7 +34,7 @@ pub(super) async fn take_leave(connections: &Connections, mut socket: Socket, en
     };
     outbox.push(Rc::new(Parcel::new(&frame, None)), Default::default);
     let leave = async {
-        poll_fn(|cx| socket.poll_write(cx, &mut outbox)).await?;
+        poll_fn(|cx| socket.poll_write(cx, &mut outbox, &mut connections.write_room.borrow_mut())).await?;
         poll_fn(|cx| socket.poll_shutdown(cx)).await
     };
     if !matches!(tokio::time::timeout(PATIENCE, leave).await, Ok(Ok(()))) {

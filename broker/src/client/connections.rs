@@ -28,6 +28,8 @@ use crate::telemetry::trace::{self, Excerpt, Record, Tap};
 
 /// Bytes that one read may bring. All connections of a worker read into the same buffer.
 const READ_BUFFER: usize = 64 * 1024;
+/// Bytes of short frames that one write may join. All connections of a worker write from the same room.
+const WRITE_ROOM: usize = 64 * 1024;
 /// Connections that are closed before other tasks have their turn.
 const CLOSE_SLICE: usize = 1024;
 /// How long a wave of closed connections is given before the next.
@@ -72,6 +74,7 @@ pub struct Connections {
     pub(super) tap: Tap,
     pub(super) table: RefCell<SecondaryMap<MemberKey, Rc<Connection>>>,
     pub(super) read_buffer: RefCell<Box<[u8]>>,
+    pub(super) write_room: RefCell<Box<[u8]>>,
     pub(super) wheel: RefCell<Wheel>,
     /// Empty room for the list of members to flush.
     pub(super) spare_dirty: Cell<Vec<MemberKey>>,
@@ -109,6 +112,7 @@ impl Connections {
             tap,
             table: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into_boxed_slice()),
+            write_room: RefCell::new(vec![0; WRITE_ROOM].into_boxed_slice()),
             wheel: RefCell::default(),
             spare_dirty: Cell::default(),
             flush_wanted: Notify::new(),

@@ -114,7 +114,7 @@ impl Connections {
             return Ok(Flushed::Done);
         };
         let before = outbox.len_bytes();
-        let written = socket.poll_write(cx, outbox);
+        let written = socket.poll_write(cx, outbox, &mut self.write_room.borrow_mut());
         self.counts.outbound_bytes.add((before - outbox.len_bytes()) as u64);
         let written = match written {
             Poll::Ready(Err(error)) => return Err(error),

@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::hub::Outbox;
+use crate::hub::{Gather, Outbox};
 
-/// Most frames that go into one call to the system.
-const MAX_SLICES: usize = 256;
+/// Most slices that go into one call to the system.
+const MAX_SLICES: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
@@ -37,13 +37,20 @@ impl Socket {
     }
 
     /// Writes as much of an outbox as the socket takes. Ready means that nothing is left.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<io::Result<()>> {
+    /// `room` is lent for the time of the poll.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+        room: &mut [u8],
+    ) -> Poll<io::Result<()>> {
         while !outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = outbox.fill(&mut slices);
+            let mut gather = Gather::new(room, &mut slices);
+            outbox.gather(&mut gather);
             let polled = match self {
-                Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, &slices[..count]),
-                Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, &slices[..count]),
+                Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, gather.finish()),
+                Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, gather.finish()),
             };
             match polled {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

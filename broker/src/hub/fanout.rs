@@ -76,13 +76,13 @@ struct Parcels<'a> {
 }
 
 impl Parcels<'_> {
-    fn get(&mut self, encoding: Encoding) -> Option<Rc<Parcel>> {
+    fn get(&mut self, encoding: Encoding) -> Option<&Rc<Parcel>> {
         let place = &mut self.made[encoding.index()];
-        if let Some(parcel) = place {
-            return Some(Rc::clone(parcel));
+        if place.is_none() {
+            let frame = self.outgoing.frame(encoding)?;
+            *place = Some(Rc::new(Parcel::of(encoding, frame, self.outgoing.expires_at)));
         }
-        let frame = self.outgoing.frame(encoding)?;
-        Some(Rc::clone(place.insert(Rc::new(Parcel::new(frame, self.outgoing.expires_at)))))
+        place.as_ref()
     }
 }
 
@@ -103,14 +103,14 @@ impl Shard {
             let Some(member) = self.members.get_mut(key) else {
                 continue;
             };
+            let Some(parcel) = parcels.get(member.encoding()) else {
+                continue;
+            };
+            self.queue.count_delivery(member);
             if member.window.is_some() {
-                if let Some(frame) = outgoing.frame(member.encoding()) {
-                    self.queue.count_delivery(member);
-                    self.queue.push_sequenced(key, member, frame, outgoing.expires_at);
-                }
-            } else if let Some(parcel) = parcels.get(member.encoding()) {
-                self.queue.count_delivery(member);
-                self.queue.push(key, member, parcel);
+                self.queue.push_sequenced(key, member, parcel);
+            } else {
+                self.queue.push(key, member, Rc::clone(parcel));
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod fanout;
+mod gather;
 mod inbox;
 mod index;
 mod member;
@@ -21,6 +22,7 @@ use codec::ids::HubName;
 use tokio::sync::oneshot;
 
 pub use fanout::Outgoing;
+pub use gather::Gather;
 pub use inbox::{Inbox, Letter};
 pub use index::{Index, Watch, WatchFailed, Watching, Workers};
 pub use member::{MemberKey, NewMember};

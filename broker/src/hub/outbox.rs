@@ -3,13 +3,15 @@
 //! An empty outbox owns no memory: the worker lends it a buffer with the first frame and takes it back with the last.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use codec::Sequenced;
-use codec::websocket::{Frame, Head};
+use codec::ids::SequenceId;
+use codec::subprotocol::Encoding;
+use codec::websocket::Frame;
 use tokio::time::Instant;
+
+use super::gather::{Full, Gather};
 
 /// What an outbox may hold of frames that the socket does not take.
 #[derive(Debug, Clone, Copy)]
@@ -20,47 +22,93 @@ pub struct OutboxLimits {
     pub bytes: usize,
 }
 
-/// A frame on its way to the members of one worker, which share it; or to one member, when it has a sequence id. Then
-/// only its beginning is the member's own.
+/// A frame on its way to the members of one worker, which share it.
 #[derive(Debug)]
 pub struct Parcel {
-    head: Head,
-    tail: Bytes,
+    frame: Frame,
+    encoding: Encoding,
     expires_at: Option<Instant>,
 }
 
 impl Parcel {
-    /// A frame that is of no use any more when `expires_at` has come.
+    /// A frame that is never numbered, and is of no use any more when `expires_at` has come.
     pub fn new(frame: &Frame, expires_at: Option<Instant>) -> Self {
-        Self { head: Head::empty(), tail: frame.bytes().clone(), expires_at }
+        Self::of(Encoding::Simple, frame, expires_at)
     }
 
-    /// The same for a frame with a sequence id.
-    pub(super) fn sequenced(sequenced: Sequenced, expires_at: Option<Instant>) -> Self {
-        let Sequenced { head, tail } = sequenced;
-        Self { head, tail, expires_at }
+    /// The frame of a message, which reliable members receive with a sequence id.
+    pub(super) fn of(encoding: Encoding, frame: &Frame, expires_at: Option<Instant>) -> Self {
+        Self { frame: frame.clone(), encoding, expires_at }
+    }
+
+    /// The frame as it is without a sequence id.
+    #[cfg(test)]
+    pub(super) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+/// A parcel for one member, with the member's own sequence id if it has one. The bytes that hold the id are made when
+/// the socket takes them, so that all that a member keeps of a message are a pointer and two numbers.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    parcel: Rc<Parcel>,
+    /// 0 without one.
+    id: SequenceId,
+    /// Bytes on the wire.
+    len: usize,
+}
+
+impl Delivery {
+    pub(super) fn plain(parcel: Rc<Parcel>) -> Self {
+        let len = parcel.frame.bytes().len();
+        Self { parcel, id: SequenceId(0), len }
+    }
+
+    /// With a sequence id, unless the frame has no place for one.
+    pub(super) fn sequenced(parcel: &Rc<Parcel>, id: SequenceId) -> Self {
+        let sequenced = codec::sequence(parcel.encoding, &parcel.frame, id);
+        let len = sequenced.map_or(parcel.frame.bytes().len(), |sequenced| sequenced.wire_len());
+        Self { parcel: Rc::clone(parcel), id, len }
+    }
+
+    pub(super) fn id(&self) -> SequenceId {
+        self.id
     }
 
     /// Bytes on the wire.
     pub(super) fn len(&self) -> usize {
-        self.head.bytes().len() + self.tail.len()
+        self.len
     }
 
-    /// What is shared of it.
     #[cfg(test)]
-    pub(super) fn tail(&self) -> &[u8] {
-        &self.tail
+    pub(super) fn parcel(&self) -> &Parcel {
+        &self.parcel
     }
 
     pub(super) fn has_expired(&self, now: Instant) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
+        self.parcel.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Adds all but the first `skip` bytes to what is to be written.
+    fn gather<'a>(&'a self, skip: usize, gather: &mut Gather<'a, '_>) -> Result<(), Full> {
+        let Parcel { frame, encoding, .. } = &*self.parcel;
+        let numbered = (self.id > SequenceId(0)).then(|| codec::sequence(*encoding, frame, self.id));
+        let Some(Sequenced { head, tail }) = numbered.flatten() else {
+            return gather.add(&frame.bytes()[skip..]);
+        };
+        let head = head.bytes();
+        if skip < head.len() {
+            gather.copy(&head[skip..])?;
+        }
+        gather.add(&tail[skip.saturating_sub(head.len())..])
     }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    parcels: VecDeque<Rc<Parcel>>,
+    waiting: VecDeque<Delivery>,
     bytes: usize,
     /// How many bytes of the first frame the socket has taken.
     taken: usize,
@@ -68,17 +116,22 @@ pub struct Outbox {
 
 impl Outbox {
     /// Adds a frame at the end. `spare` gives an empty buffer when the outbox has none.
-    pub fn push(&mut self, parcel: Rc<Parcel>, spare: impl FnOnce() -> VecDeque<Rc<Parcel>>) {
-        if self.parcels.capacity() == 0 {
-            self.parcels = spare();
+    pub fn push(&mut self, parcel: Rc<Parcel>, spare: impl FnOnce() -> VecDeque<Delivery>) {
+        self.add(Delivery::plain(parcel), spare);
+    }
+
+    /// The same for a frame that may have a sequence id.
+    pub(super) fn add(&mut self, delivery: Delivery, spare: impl FnOnce() -> VecDeque<Delivery>) {
+        if self.waiting.capacity() == 0 {
+            self.waiting = spare();
         }
-        self.bytes += parcel.len();
-        self.parcels.push_back(parcel);
+        self.bytes += delivery.len();
+        self.waiting.push_back(delivery);
     }
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.parcels.is_empty()
+        self.waiting.is_empty()
     }
 
     /// How many bytes wait, those of a frame that has begun included.
@@ -88,68 +141,59 @@ impl Outbox {
 
     /// Whether it holds more than allowed.
     pub fn exceeds(&self, limits: OutboxLimits) -> bool {
-        self.parcels.len() > limits.messages || self.bytes > limits.bytes
+        self.waiting.len() > limits.messages || self.bytes > limits.bytes
     }
 
     /// Drops frames that have expired, except one that the socket has begun to take.
     pub fn drop_expired(&mut self, now: Instant) {
         let begun = usize::from(self.taken > 0);
-        if !self.parcels.iter().skip(begun).any(|parcel| parcel.has_expired(now)) {
+        if !self.waiting.iter().skip(begun).any(|delivery| delivery.has_expired(now)) {
             return;
         }
         let mut position = 0;
-        self.parcels.retain(|parcel| {
+        self.waiting.retain(|delivery| {
             position += 1;
-            position <= begun || !parcel.has_expired(now)
+            position <= begun || !delivery.has_expired(now)
         });
-        self.bytes = self.parcels.iter().map(|parcel| parcel.len()).sum();
+        self.bytes = self.waiting.iter().map(Delivery::len).sum();
     }
 
-    /// Puts what comes next into `slices` and gives how many of them are in use.
-    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut count = 0;
+    /// Gathers what comes next, as much of it as there is room for.
+    pub fn gather<'a>(&'a self, gather: &mut Gather<'a, '_>) {
         let mut skip = self.taken;
-        for part in self.parcels.iter().flat_map(|parcel| [parcel.head.bytes(), &parcel.tail]) {
-            if skip >= part.len() {
-                // Taken already, or the head of a frame that is shared whole.
-                skip -= part.len();
-                continue;
-            }
-            let Some(slice) = slices.get_mut(count) else {
+        for delivery in &self.waiting {
+            if delivery.gather(skip, gather).is_err() {
                 break;
-            };
-            *slice = IoSlice::new(&part[skip..]);
+            }
             skip = 0;
-            count += 1;
         }
-        count
     }
 
     /// Notes that the socket has taken `bytes` more.
     pub fn advance(&mut self, bytes: usize) {
         let mut taken = self.taken + bytes;
-        while let Some(first) = self.parcels.front() {
+        while let Some(first) = self.waiting.front() {
             let len = first.len();
             if taken < len {
                 break;
             }
             taken -= len;
             self.bytes -= len;
-            self.parcels.pop_front();
+            self.waiting.pop_front();
         }
         self.taken = taken;
     }
 
     /// Gives the buffer back if it is empty.
-    pub fn take_buffer(&mut self) -> Option<VecDeque<Rc<Parcel>>> {
-        let is_unused = self.parcels.is_empty() && self.parcels.capacity() > 0;
-        is_unused.then(|| std::mem::take(&mut self.parcels))
+    pub fn take_buffer(&mut self) -> Option<VecDeque<Delivery>> {
+        let is_unused = self.waiting.is_empty() && self.waiting.capacity() > 0;
+        is_unused.then(|| std::mem::take(&mut self.waiting))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::IoSlice;
     use std::time::Duration;
 
     use codec::websocket::Opcode;
@@ -161,9 +205,11 @@ mod tests {
     }
 
     fn waiting(outbox: &Outbox) -> Vec<u8> {
+        let mut room = [0; 64];
         let mut slices = [IoSlice::new(&[]); 8];
-        let count = outbox.fill(&mut slices);
-        slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+        let mut gather = Gather::new(&mut room, &mut slices);
+        outbox.gather(&mut gather);
+        gather.finish().iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
     #[test]
@@ -184,14 +230,12 @@ mod tests {
 
     #[test]
     fn a_frame_with_a_beginning_of_its_own_leaves_whole_wherever_the_socket_stops() {
-        let head = || Head::build(Opcode::Text, 2, |out| out.write_all(b"1:").unwrap());
-        let tail = Bytes::from_static(b"ab");
-        let expected = b"\x81\x041:ab\x81\x041:ab";
+        let shared = Rc::new(Parcel::of(Encoding::Json, &Frame::new(Opcode::Text, b"{}"), None));
+        let expected = b"\x81\x11{\"sequenceId\":9,}\x81\x12{\"sequenceId\":10,}";
         for step in 1..=expected.len() {
             let mut outbox = Outbox::default();
-            for _ in 0..2 {
-                let sequenced = Sequenced { head: head(), tail: tail.clone() };
-                outbox.push(Rc::new(Parcel::sequenced(sequenced, None)), VecDeque::new);
+            for id in [9, 10] {
+                outbox.add(Delivery::sequenced(&shared, SequenceId(id)), VecDeque::new);
             }
             let mut taken = Vec::new();
             while !outbox.is_empty() {
@@ -202,10 +246,22 @@ mod tests {
             }
             assert_eq!((taken.as_slice(), outbox.bytes), (&expected[..], 0), "{step} bytes at a time");
         }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_leaves_the_next_time() {
         let mut outbox = Outbox::default();
-        outbox.push(Rc::new(Parcel::sequenced(Sequenced { head: head(), tail }, None)), VecDeque::new);
-        let mut one = [IoSlice::new(&[]); 1];
-        assert_eq!(outbox.fill(&mut one), 1, "no more slices than there is room for");
+        let contents = ["a".repeat(30), "b".repeat(2_000), "c".repeat(40)];
+        for content in &contents {
+            outbox.push(parcel(content, None), VecDeque::new);
+        }
+        let mut all = Vec::new();
+        while !outbox.is_empty() {
+            let next = waiting(&outbox);
+            outbox.advance(next.len());
+            all.push(next.len());
+        }
+        assert_eq!(all, [32 + 2_004, 42]);
     }
 
     #[test]

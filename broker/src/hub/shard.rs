@@ -11,13 +11,12 @@ use tokio::time::Instant;
 use codec::ids::{ConnectionId, HubName, SequenceId};
 use codec::message::Downstream;
 use codec::subprotocol::Subprotocol;
-use codec::websocket::Frame;
 
 use super::member::{Member, MemberKey, NewMember};
-use super::outbox::{Outbox, OutboxLimits, Parcel};
+use super::outbox::{Delivery, Outbox, OutboxLimits, Parcel};
 use super::presence::{Keeping, Presence, PresenceChange, PresenceLog};
 use super::roster::{self, Directory, Roster, RosterKey};
-use super::window::WindowLimits;
+use super::window::{Overrun, WindowLimits};
 use crate::model::command::{Target, Topic};
 
 /// Empty outbox buffers kept for the next flush; more are freed.
@@ -71,7 +70,7 @@ pub(super) struct Queue {
     dirty: Vec<MemberKey>,
     /// Members whose window had no room for a message. They must end.
     overrun: Vec<MemberKey>,
-    spare: Vec<VecDeque<Rc<Parcel>>>,
+    spare: Vec<VecDeque<Delivery>>,
     /// Frames queued since the last flush.
     fresh: usize,
     /// An outbox has reached its limit; whether its socket is slow, a flush will tell.
@@ -210,10 +209,15 @@ impl Shard {
         if !is_sequenced && member.is_suspended {
             return;
         }
-        match codec::encode(member.encoding(), message) {
-            Some(frame) if is_sequenced => self.queue.push_sequenced(key, member, &frame, None),
-            Some(frame) => self.queue.push(key, member, Rc::new(Parcel::new(&frame, None))),
-            None => {}
+        let encoding = member.encoding();
+        let Some(frame) = codec::encode(encoding, message) else {
+            return;
+        };
+        let parcel = Rc::new(Parcel::of(encoding, &frame, None));
+        if is_sequenced {
+            self.queue.push_sequenced(key, member, &parcel);
+        } else {
+            self.queue.push(key, member, parcel);
         }
     }
 
@@ -253,8 +257,8 @@ impl Shard {
         };
         window.drop_expired(now);
         let unacknowledged: Vec<_> = window.unacknowledged().cloned().collect();
-        for parcel in unacknowledged {
-            self.queue.push(key, member, parcel);
+        for delivery in unacknowledged {
+            self.queue.add(key, member, delivery);
         }
     }
 
@@ -347,7 +351,11 @@ pub enum Flushed {
 
 impl Queue {
     pub(super) fn push(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
-        member.outbox.push(parcel, || self.spare.pop().unwrap_or_default());
+        self.add(key, member, Delivery::plain(parcel));
+    }
+
+    fn add(&mut self, key: MemberKey, member: &mut Member, delivery: Delivery) {
+        member.outbox.add(delivery, || self.spare.pop().unwrap_or_default());
         self.fresh += 1;
         let is_full = member.outbox.exceeds(self.limits.outbox_of(member));
         self.has_full |= is_full;
@@ -359,26 +367,17 @@ impl Queue {
     }
 
     /// Gives a message its place in a reliable member's window, and queues it if the member has a socket.
-    pub(super) fn push_sequenced(
-        &mut self,
-        key: MemberKey,
-        member: &mut Member,
-        frame: &Frame,
-        expires_at: Option<Instant>,
-    ) {
-        let encoding = member.encoding();
+    pub(super) fn push_sequenced(&mut self, key: MemberKey, member: &mut Member, parcel: &Rc<Parcel>) {
         let Some(window) = member.window.as_mut().filter(|window| !window.is_overrun()) else {
             return;
         };
-        let Some(sequenced) = codec::sequence(encoding, frame, window.next_id()) else {
-            return;
-        };
-        let parcel = Rc::new(Parcel::sequenced(sequenced, expires_at));
-        if window.push(Rc::clone(&parcel), self.limits.window).is_err() {
-            self.overrun.push(key);
-            self.has_full = true;
-        } else if !member.is_suspended {
-            self.push(key, member, parcel);
+        match window.push(parcel, self.limits.window) {
+            Ok(delivery) if !member.is_suspended => self.add(key, member, delivery),
+            Ok(_) => {}
+            Err(Overrun) => {
+                self.overrun.push(key);
+                self.has_full = true;
+            }
         }
     }
 
@@ -386,7 +385,7 @@ impl Queue {
         self.deliveries[member.subprotocol.map_or(0, |subprotocol| subprotocol.index() + 1)] += 1;
     }
 
-    fn reuse(&mut self, buffer: VecDeque<Rc<Parcel>>) {
+    fn reuse(&mut self, buffer: VecDeque<Delivery>) {
         if self.spare.len() < MAX_SPARE && buffer.capacity() <= MAX_SPARE_LEN {
             self.spare.push(buffer);
         }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use codec::ids::SequenceId;
 use tokio::time::Instant;
 
-use super::outbox::Parcel;
+use super::outbox::{Delivery, Parcel};
 
 /// What a window may hold.
 #[derive(Debug, Clone, Copy)]
@@ -32,38 +32,34 @@ pub(super) struct Window {
     /// Number of the last message, 0 before the first.
     last: u64,
     /// Sorted by number; those that have expired may be missing in between.
-    kept: VecDeque<(SequenceId, Rc<Parcel>)>,
+    kept: VecDeque<Delivery>,
     bytes: usize,
     is_overrun: bool,
 }
 
 impl Window {
-    /// The number of the next message.
-    pub(super) fn next_id(&self) -> SequenceId {
-        SequenceId(self.last + 1)
-    }
-
-    /// Keeps the next message, which has the number [`Window::next_id`].
+    /// Gives a message the next number and keeps it. What comes back is for the outbox.
     ///
     /// # Errors
     /// When it does not fit; from then on the window takes nothing.
-    pub(super) fn push(&mut self, parcel: Rc<Parcel>, limits: WindowLimits) -> Result<(), Overrun> {
-        if !self.fits(&parcel, limits) {
+    pub(super) fn push(&mut self, parcel: &Rc<Parcel>, limits: WindowLimits) -> Result<Delivery, Overrun> {
+        let delivery = Delivery::sequenced(parcel, SequenceId(self.last + 1));
+        if !self.fits(&delivery, limits) {
             // Seldom enough to ask for the time only here.
             self.drop_expired(Instant::now());
-            self.is_overrun = self.is_overrun || !self.fits(&parcel, limits);
+            self.is_overrun = self.is_overrun || !self.fits(&delivery, limits);
         }
         if self.is_overrun {
             return Err(Overrun);
         }
         self.last += 1;
-        self.bytes += parcel.len();
-        self.kept.push_back((SequenceId(self.last), parcel));
-        Ok(())
+        self.bytes += delivery.len();
+        self.kept.push_back(delivery.clone());
+        Ok(delivery)
     }
 
-    fn fits(&self, parcel: &Parcel, limits: WindowLimits) -> bool {
-        self.kept.len() < limits.messages && self.bytes + parcel.len() <= limits.bytes
+    fn fits(&self, delivery: &Delivery, limits: WindowLimits) -> bool {
+        self.kept.len() < limits.messages && self.bytes + delivery.len() <= limits.bytes
     }
 
     /// Whether a message did not fit.
@@ -74,8 +70,8 @@ impl Window {
     /// The client has all messages up to this number. One that it has acknowledged before changes nothing, one beyond
     /// the last means all.
     pub(super) fn acknowledge(&mut self, up_to: SequenceId) {
-        while let Some((_, parcel)) = self.kept.pop_front_if(|(id, _)| *id <= up_to) {
-            self.bytes -= parcel.len();
+        while let Some(delivery) = self.kept.pop_front_if(|delivery| delivery.id() <= up_to) {
+            self.bytes -= delivery.len();
         }
         self.release_if_empty();
     }
@@ -83,14 +79,14 @@ impl Window {
     /// Forgets messages that are of no use any more. The gap in the numbers does no harm: clients only look for the
     /// largest.
     pub(super) fn drop_expired(&mut self, now: Instant) {
-        self.kept.retain(|(_, parcel)| !parcel.has_expired(now));
-        self.bytes = self.kept.iter().map(|(_, parcel)| parcel.len()).sum();
+        self.kept.retain(|delivery| !delivery.has_expired(now));
+        self.bytes = self.kept.iter().map(Delivery::len).sum();
         self.release_if_empty();
     }
 
     /// What has not been acknowledged, in the order of its numbers.
-    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = &Rc<Parcel>> {
-        self.kept.iter().map(|(_, parcel)| parcel)
+    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = &Delivery> {
+        self.kept.iter()
     }
 
     fn release_if_empty(&mut self) {

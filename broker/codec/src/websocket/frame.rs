@@ -105,13 +105,13 @@ impl Frame {
     }
 
     /// What stands behind the header.
-    pub fn content(&self) -> Bytes {
+    pub fn content(&self) -> &[u8] {
         let header_len = match self.0.get(1) {
             Some(126) => 4,
             Some(127) => MAX_HEADER,
             _ => 2,
         };
-        self.0.slice(header_len.min(self.0.len())..)
+        self.0.get(header_len..).unwrap_or_default()
     }
 }
 

@@ -25,7 +25,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::hub::Outgoing;
+use crate::hub::{Gather, Outgoing};
 use crate::model::command::{Body, Command};
 
 /// How many schedules are run unless somebody says otherwise.
@@ -583,9 +583,11 @@ impl Model {
         assert_eq!(outbox.len_bytes(), line.waiting(), "what waits for peer {at}");
         let mut taken = Vec::new();
         while line.room > 0 && !outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 4];
-            let count = outbox.fill(&mut slices);
-            let next = slices[..count].iter().flat_map(|slice| slice.iter().copied());
+            // Little of both, so that what waits seldom leaves in one piece.
+            let (mut room, mut slices) = ([0; 512], [IoSlice::new(&[]); 4]);
+            let mut gather = Gather::new(&mut room, &mut slices);
+            outbox.gather(&mut gather);
+            let next = gather.finish().iter().flat_map(|slice| slice.iter().copied());
             let before = taken.len();
             taken.extend(next.take(line.room));
             let len = taken.len() - before;
@@ -618,7 +620,6 @@ impl Model {
                 continue;
             };
             assert_eq!(window.is_overrun(), peer.is_overrun, "peer {at}");
-            assert_eq!(window.next_id(), SequenceId(peer.sent.len() as u64 + 1), "peer {at}");
             let kept = || window.unacknowledged();
             assert!(kept().count() <= LIMITS.window.messages, "peer {at}");
             assert!(kept().map(|parcel| parcel.len()).sum::<usize>() <= LIMITS.window.bytes, "peer {at}");

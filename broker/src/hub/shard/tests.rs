@@ -8,7 +8,7 @@ use codec::message::{Content, Payload};
 use codec::subprotocol::Subprotocol;
 
 use super::*;
-use crate::hub::Outgoing;
+use crate::hub::{Gather, Outgoing};
 use crate::model::command::{Body, Command};
 
 const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000 };
@@ -58,9 +58,11 @@ fn deliver(shard: &mut Shard, command: Command) {
 /// Takes what is queued for a member, as a socket that takes everything.
 fn drain(shard: &mut Shard, key: MemberKey) -> Vec<u8> {
     let outbox = shard.begin_flush(key, Instant::now()).unwrap();
+    let mut room = [0; 4096];
     let mut slices = [IoSlice::new(&[]); 16];
-    let count = outbox.fill(&mut slices);
-    let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+    let mut gather = Gather::new(&mut room, &mut slices);
+    outbox.gather(&mut gather);
+    let bytes: Vec<u8> = gather.finish().iter().flat_map(|slice| slice.to_vec()).collect();
     outbox.advance(bytes.len());
     assert_eq!(shard.end_flush(key, Poll::Ready(())), Flushed::Done);
     bytes

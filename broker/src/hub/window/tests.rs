@@ -11,18 +11,22 @@ fn parcel(content: &[u8], expires_at: Option<Instant>) -> Rc<Parcel> {
     Rc::new(Parcel::new(&Frame::new(Opcode::Binary, content), expires_at))
 }
 
+/// Puts a message in and gives its number.
+fn push(window: &mut Window, content: &[u8], expires_at: Option<Instant>) -> Result<u64, Overrun> {
+    window.push(&parcel(content, expires_at), LIMITS).map(|delivery| delivery.id().0)
+}
+
 /// A window with messages of one byte, which take three on the wire.
 fn window_with(count: u64) -> Window {
     let mut window = Window::default();
     for id in 1..=count {
-        assert_eq!(window.next_id(), SequenceId(id));
-        assert_eq!(window.push(parcel(b"x", None), LIMITS), Ok(()));
+        assert_eq!(push(&mut window, b"x", None), Ok(id));
     }
     window
 }
 
 fn ids(window: &Window) -> Vec<u64> {
-    window.kept.iter().map(|(SequenceId(id), _)| *id).collect()
+    window.kept.iter().map(|delivery| delivery.id().0).collect()
 }
 
 #[test]
@@ -34,7 +38,7 @@ fn an_acknowledgement_is_cumulative() {
         }
         assert_eq!(ids(&window), left, "{acknowledged:?}");
         assert_eq!(window.bytes, 3 * left.len(), "{acknowledged:?}");
-        assert_eq!(window.next_id(), SequenceId(5), "numbers go on");
+        assert_eq!(window.last, 4, "numbers go on");
     };
     check(&[], &[1, 2, 3, 4]);
     check(&[0], &[1, 2, 3, 4]);
@@ -55,16 +59,16 @@ fn an_empty_window_owns_no_memory() {
 #[test]
 fn the_message_that_does_not_fit_is_the_last() {
     let check = |window: &mut Window, content: &[u8]| {
-        assert_eq!(window.push(parcel(content, None), LIMITS), Err(Overrun));
+        assert_eq!(push(window, content, None), Err(Overrun));
         window.acknowledge(SequenceId(u64::MAX));
         assert!(window.is_overrun());
-        assert_eq!(window.push(parcel(b"", None), LIMITS), Err(Overrun), "one is missing for ever");
+        assert_eq!(push(window, b"", None), Err(Overrun), "one is missing for ever");
     };
     check(&mut window_with(4), b"x");
     check(&mut window_with(3), &[0; 90]);
     check(&mut window_with(0), &[0; 99]);
     let mut just = window_with(0);
-    assert_eq!(just.push(parcel(&[0; 98], None), LIMITS), Ok(()), "a hundred bytes with the header");
+    assert_eq!(push(&mut just, &[0; 98], None), Ok(1), "a hundred bytes with the header");
     check(&mut just, b"");
 }
 
@@ -72,10 +76,12 @@ fn the_message_that_does_not_fit_is_the_last() {
 fn expired_messages_make_room_and_leave_a_gap() {
     let now = Instant::now();
     let mut window = Window::default();
-    for expires_at in [None, Some(now), Some(now + Duration::from_secs(3600)), Some(now)] {
-        assert_eq!(window.push(parcel(b"x", expires_at), LIMITS), Ok(()));
+    for (expires_at, id) in
+        [None, Some(now), Some(now + Duration::from_secs(3600)), Some(now)].into_iter().zip(1..)
+    {
+        assert_eq!(push(&mut window, b"x", expires_at), Ok(id));
     }
-    assert_eq!(window.push(parcel(b"x", None), LIMITS), Ok(()));
+    assert_eq!(push(&mut window, b"x", None), Ok(5));
     assert_eq!(ids(&window), [1, 3, 5]);
     assert_eq!(window.bytes, 9);
     window.drop_expired(now + Duration::from_secs(3600));
@@ -113,7 +119,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     window: Window,
     is_attached: bool,
-    wire: VecDeque<Rc<Parcel>>,
+    wire: VecDeque<Delivery>,
     /// All that was ever sent.
     sent: Vec<u64>,
     /// All that the client has taken for new.
@@ -122,20 +128,20 @@ struct Model {
 }
 
 impl Model {
-    fn number_of(parcel: &Parcel) -> u64 {
-        u64::from_be_bytes(parcel.tail()[2..10].try_into().unwrap())
+    fn number_of(delivery: &Delivery) -> u64 {
+        u64::from_be_bytes(delivery.parcel().frame().content().try_into().unwrap())
     }
 
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Push => {
-                let SequenceId(id) = self.window.next_id();
-                let parcel = parcel(&id.to_be_bytes(), None);
+                let id = self.sent.len() as u64 + 1;
                 let limits = WindowLimits { messages: usize::MAX, bytes: usize::MAX };
-                assert_eq!(self.window.push(Rc::clone(&parcel), limits), Ok(()));
+                let delivery = self.window.push(&parcel(&id.to_be_bytes(), None), limits).unwrap();
+                assert_eq!(delivery.id(), SequenceId(id));
                 self.sent.push(id);
                 if self.is_attached {
-                    self.wire.push_back(parcel);
+                    self.wire.push_back(delivery);
                 }
             }
             Step::Acknowledge => self.acknowledge(self.seen.last().copied().unwrap_or_default()),
@@ -145,8 +151,8 @@ impl Model {
                 self.acknowledge(last.saturating_sub(back));
             }
             Step::Write(count) => {
-                for parcel in self.wire.drain(..count.min(self.wire.len())) {
-                    let id = Self::number_of(&parcel);
+                for delivery in self.wire.drain(..count.min(self.wire.len())) {
+                    let id = Self::number_of(&delivery);
                     // What clients do with a message that they have seen before.
                     if self.seen.last().is_none_or(|&last| id > last) {
                         self.seen.push(id);
