@@ -21,7 +21,7 @@ use super::socket::Socket;
 use crate::events::{Attaching, Correspondence, Delivery};
 use crate::hub::{MemberKey, Parcel};
 use crate::model::close::CloseReason;
-use crate::model::command::Target;
+use crate::model::command::{Target, Topic};
 use crate::router::Pending;
 use crate::session::{Deed, Effect, Failure, Received, Session, UserEvent};
 use crate::telemetry::trace::{Excerpt, Record};
@@ -105,6 +105,8 @@ enum Wait {
     Join { ack_id: Option<AckId>, pending: Pending },
     /// The client's event needs the application.
     Answer { ack_id: Option<AckId>, delivery: Box<Delivery> },
+    /// The client is to be told what the members of this group show.
+    Snapshot { topic: Topic },
 }
 
 impl Connection {
@@ -333,6 +335,15 @@ impl Connection {
                 self.done(ack_id, routed.map_err(|_| Failure::Broker));
             }
             Effect::Do(Deed::Raise(event), ack_id) => return self.raise(*event, ack_id),
+            Effect::Do(Deed::SetGroupState(group, state), ack_id) => {
+                self.set_group_state(group, state, ack_id);
+            }
+            Effect::Do(Deed::SubscribeGroupState(group), ack_id) => {
+                return self.subscribe_group_state(group, ack_id).map(|topic| Wait::Snapshot { topic });
+            }
+            Effect::Do(Deed::UnsubscribeGroupState(group), ack_id) => {
+                self.unsubscribe_group_state(group, ack_id);
+            }
         }
         None
     }
@@ -368,7 +379,7 @@ impl Connection {
     }
 
     /// Tells the client what became of its request.
-    fn done(&self, ack_id: Option<AckId>, done: Result<(), Failure>) {
+    pub(super) fn done(&self, ack_id: Option<AckId>, done: Result<(), Failure>) {
         let effect = self.session().done(ack_id, done);
         match effect {
             Effect::Reply(message) => self.connections.router.shard().tell(self.key, &message),
@@ -411,6 +422,12 @@ impl Connection {
                         }
                     });
                     self.done(ack_id, done.map_err(|_| Failure::EventHandler));
+                }
+                Wait::Snapshot { topic } => {
+                    let Some(items) = self.attend(self.group_states(&topic), &mut unread).await else {
+                        return;
+                    };
+                    router.shard().tell_snapshot(self.key, &topic, items);
                 }
             }
             match self.take_in(&mut unread) {

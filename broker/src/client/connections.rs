@@ -159,6 +159,8 @@ impl Connections {
         self.report_end(&connection.session(), &reason);
         self.raise_end(&connection, &reason);
         connection.end(Ended { reason, outbox });
+        // Others may have been told of it.
+        self.flush_soon();
     }
 
     fn report_end(&self, session: &Session, reason: &CloseReason) {
@@ -177,6 +179,9 @@ impl Connections {
                 for slice in keys.chunks(CLOSE_SLICE) {
                     for &key in slice {
                         self.end(key, CloseReason::ClosedByApplication(reason.clone()));
+                        if self.router.shard().needs_flush() {
+                            self.flush();
+                        }
                     }
                     tokio::task::yield_now().await;
                 }
@@ -192,6 +197,7 @@ impl Connections {
             }
             Question::Count(_)
             | Question::Members { .. }
+            | Question::GroupStates { .. }
             | Question::Join { .. }
             | Question::Leave { .. } => Answer::Count(0),
         }

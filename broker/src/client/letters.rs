@@ -1,5 +1,7 @@
 //! What other threads have for this worker: messages for its members, questions about them.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 
 use tokio::sync::oneshot;
@@ -38,7 +40,7 @@ impl Connections {
 
     /// Answers a survey. What it changes is changed before the next letter is read; only the answer may have to wait.
     async fn reply(self: &Rc<Self>, survey: &Survey, reply: oneshot::Sender<Answer>) {
-        let Some((answer, pending)) = self.router.answer(survey).await else {
+        let Some((answer, pending)) = self.flushing(self.router.answer(survey)).await else {
             // Whoever asked may have gone, which is no reason to stop.
             let _ = reply.send(self.answer_for_sessions(survey).await);
             return;
@@ -53,5 +55,18 @@ impl Connections {
                 let _ = reply.send(answer);
             }
         });
+    }
+
+    /// Writes what work has queued whenever it lets others have their turn.
+    async fn flushing<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let done = work.as_mut().poll(cx);
+            if done.is_pending() {
+                self.flush();
+            }
+            done
+        })
+        .await
     }
 }

@@ -7,6 +7,7 @@ mod closing;
 mod connection;
 mod connections;
 mod flush;
+mod group_state;
 mod handshake;
 mod keep_alive;
 mod letters;

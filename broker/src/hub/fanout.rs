@@ -42,7 +42,7 @@ impl Outgoing {
         &self.command
     }
 
-    fn frame(&self, encoding: Encoding) -> Option<&Frame> {
+    pub(super) fn frame(&self, encoding: Encoding) -> Option<&Frame> {
         let encode = || codec::encode(encoding, self.message.as_ref()?);
         self.frames[encoding.index()].get_or_init(encode).as_ref()
     }
@@ -70,13 +70,17 @@ fn message(command: &Command) -> Option<Downstream> {
 }
 
 /// The frames of one fan-out on one worker, shared without atomic counting.
-struct Parcels<'a> {
+pub(super) struct Parcels<'a> {
     outgoing: &'a Outgoing,
     made: [Option<Rc<Parcel>>; Encoding::COUNT],
 }
 
-impl Parcels<'_> {
-    fn get(&mut self, encoding: Encoding) -> Option<&Rc<Parcel>> {
+impl<'a> Parcels<'a> {
+    pub(super) fn of(outgoing: &'a Outgoing) -> Self {
+        Self { outgoing, made: Default::default() }
+    }
+
+    pub(super) fn get(&mut self, encoding: Encoding) -> Option<&Rc<Parcel>> {
         let place = &mut self.made[encoding.index()];
         if place.is_none() {
             let frame = self.outgoing.frame(encoding)?;
@@ -87,9 +91,12 @@ impl Parcels<'_> {
 }
 
 impl Shard {
-    /// Queues a message for every member of its target.
+    /// Queues a message for every member of its target, a state for those of them who see states.
     pub fn deliver(&mut self, outgoing: &Outgoing) {
-        let Command { hub, target, excluded, filter, .. } = outgoing.command();
+        let Command { hub, target, body, excluded, filter, .. } = outgoing.command();
+        if let Body::GroupState(item) = body {
+            return self.deliver_state(outgoing, item);
+        }
         let (selected, keys);
         let receivers = if excluded.is_empty() && filter.is_none() {
             keys = self.keys_of(hub, target);
@@ -98,7 +105,7 @@ impl Shard {
             selected = self.select(hub, target, excluded, filter.as_ref());
             &selected
         };
-        let mut parcels = Parcels { outgoing, made: Default::default() };
+        let mut parcels = Parcels::of(outgoing);
         for &key in receivers {
             let Some(member) = self.members.get_mut(key) else {
                 continue;

@@ -7,6 +7,7 @@
 mod answer;
 mod fanout;
 mod gather;
+mod group_state;
 mod inbox;
 mod index;
 mod member;
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 
 pub use fanout::Outgoing;
 pub use gather::Gather;
+pub use group_state::NotMember;
 pub use inbox::{Inbox, Letter};
 pub use index::{Index, Watch, WatchFailed, Watching, Workers};
 pub use member::{MemberKey, NewMember};

@@ -8,6 +8,7 @@ use slotmap::SlotMap;
 
 use codec::ids::{ConnectionId, GroupName, UserId};
 
+use super::group_state::RosterStates;
 use super::member::{Member, MemberKey};
 use crate::model::command::{Target, Topic};
 
@@ -28,6 +29,8 @@ pub(super) struct Place {
 pub(super) struct Roster {
     pub(super) topic: Topic,
     pub(super) members: Vec<MemberKey>,
+    /// What they show and see, if any of them does.
+    pub(super) states: Option<Box<RosterStates>>,
 }
 
 /// The rosters of one hub by name, and its connections by id.

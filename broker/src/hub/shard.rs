@@ -12,11 +12,12 @@ use codec::ids::{ConnectionId, HubName, SequenceId};
 use codec::message::Downstream;
 use codec::subprotocol::Subprotocol;
 
+use super::group_state::StateLog;
 use super::member::{Member, MemberKey, NewMember};
 use super::outbox::{Delivery, Outbox, OutboxLimits, Parcel};
 use super::presence::{Keeping, Presence, PresenceChange, PresenceLog};
 use super::roster::{self, Directory, Roster, RosterKey};
-use super::window::{Overrun, WindowLimits};
+use super::window::{Overrun, StateSlot, Window, WindowLimits};
 use crate::model::command::{Target, Topic};
 
 /// Empty outbox buffers kept for the next flush; more are freed.
@@ -61,12 +62,13 @@ pub struct Shard {
     pub(super) hubs: HashMap<HubName, Directory>,
     pub(super) queue: Queue,
     pub(super) presence: PresenceLog,
+    pub(super) states: StateLog,
 }
 
 /// What is queued for sockets, apart from the members, so that both can be borrowed at once.
 #[derive(Debug)]
 pub(super) struct Queue {
-    limits: QueueLimits,
+    pub(super) limits: QueueLimits,
     dirty: Vec<MemberKey>,
     /// Members whose window had no room for a message. They must end.
     overrun: Vec<MemberKey>,
@@ -108,6 +110,7 @@ impl Shard {
             hubs: HashMap::default(),
             queue,
             presence: PresenceLog::default(),
+            states: StateLog::default(),
         }
     }
 
@@ -131,7 +134,7 @@ impl Shard {
         let directory = self.hubs.entry(hub.clone()).or_default();
         let roster_key = directory.roster(target).unwrap_or_else(|| {
             let topic = Topic { hub: hub.clone(), target: target.clone() };
-            let roster = self.rosters.insert(Roster { topic, members: Vec::new() });
+            let roster = self.rosters.insert(Roster { topic, members: Vec::new(), states: None });
             directory.set_roster(target, roster);
             roster
         });
@@ -149,7 +152,7 @@ impl Shard {
         let member = self.members.get_mut(key)?;
         let place = member.places.remove(member.find_place(roster_key).ok()?);
         self.presence.note(key, target, Presence::Left);
-        self.vacate(roster_key, place.position)
+        self.vacate(key, roster_key, place.position)
     }
 
     /// Forgets a member. Gives what is still queued for it, and the topics in which nobody is left.
@@ -160,7 +163,8 @@ impl Shard {
             self.presence.note(key, &self.rosters[place.roster].topic.target, Presence::Left);
         }
         let hub = places.first().map(|place| self.rosters[place.roster].topic.hub.clone());
-        let emptied = places.iter().filter_map(|place| self.vacate(place.roster, place.position)).collect();
+        let emptied =
+            places.iter().filter_map(|place| self.vacate(key, place.roster, place.position)).collect();
         if let Some(hub) = hub
             && let Some(directory) = self.hubs.get_mut(&hub)
         {
@@ -174,8 +178,9 @@ impl Shard {
         Some((member.outbox, emptied))
     }
 
-    fn vacate(&mut self, roster_key: RosterKey, position: u32) -> Option<Topic> {
+    fn vacate(&mut self, key: MemberKey, roster_key: RosterKey, position: u32) -> Option<Topic> {
         let roster = &mut self.rosters[roster_key];
+        self.states.left(roster, key);
         roster::leave(roster, roster_key, position, &mut self.members);
         if !roster.members.is_empty() {
             return None;
@@ -368,10 +373,30 @@ impl Queue {
 
     /// Gives a message its place in a reliable member's window, and queues it if the member has a socket.
     pub(super) fn push_sequenced(&mut self, key: MemberKey, member: &mut Member, parcel: &Rc<Parcel>) {
+        self.keep(key, member, |window, limits| window.push(parcel, limits));
+    }
+
+    /// The same for a message that tells of group states.
+    pub(super) fn push_state(
+        &mut self,
+        key: MemberKey,
+        member: &mut Member,
+        parcel: &Rc<Parcel>,
+        slot: &StateSlot,
+    ) {
+        self.keep(key, member, |window, limits| window.push_state(parcel, slot, limits));
+    }
+
+    fn keep(
+        &mut self,
+        key: MemberKey,
+        member: &mut Member,
+        keep: impl FnOnce(&mut Window, WindowLimits) -> Result<Delivery, Overrun>,
+    ) {
         let Some(window) = member.window.as_mut().filter(|window| !window.is_overrun()) else {
             return;
         };
-        match window.push(parcel, self.limits.window) {
+        match keep(window, self.limits.window) {
             Ok(delivery) if !member.is_suspended => self.add(key, member, delivery),
             Ok(_) => {}
             Err(Overrun) => {

@@ -12,6 +12,10 @@ use codec::ids::SequenceId;
 use tokio::time::Instant;
 
 use super::outbox::{Delivery, Parcel};
+use states::StateFrames;
+pub(super) use states::StateSlot;
+
+mod states;
 
 /// What a window may hold.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +39,8 @@ pub(super) struct Window {
     kept: VecDeque<Delivery>,
     bytes: usize,
     is_overrun: bool,
+    /// Which of them may be replaced and give way; absent while there are none.
+    states: Option<Box<StateFrames>>,
 }
 
 impl Window {
@@ -47,6 +53,7 @@ impl Window {
         if !self.fits(&delivery, limits) {
             // Seldom enough to ask for the time only here.
             self.drop_expired(Instant::now());
+            self.make_room(&delivery, limits);
             self.is_overrun = self.is_overrun || !self.fits(&delivery, limits);
         }
         if self.is_overrun {
@@ -73,6 +80,9 @@ impl Window {
         while let Some(delivery) = self.kept.pop_front_if(|delivery| delivery.id() <= up_to) {
             self.bytes -= delivery.len();
         }
+        if let Some(states) = &mut self.states {
+            states.acknowledge(up_to);
+        }
         self.release_if_empty();
     }
 
@@ -92,6 +102,7 @@ impl Window {
     fn release_if_empty(&mut self) {
         if self.kept.is_empty() {
             self.kept = VecDeque::new();
+            self.states = None;
         }
     }
 }

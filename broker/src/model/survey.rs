@@ -5,6 +5,7 @@
 
 use codec::filter::Filter;
 use codec::ids::{ConnectionId, GroupName, HubName, UserId};
+use codec::message::GroupStateItem;
 
 use super::command::Target;
 use crate::auth::permission::Action;
@@ -29,6 +30,13 @@ pub enum Question {
         group: GroupName,
         /// Only ids after this one.
         after: Option<ConnectionId>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// What do the members of a group show, in the order of connection ids? Answered by [`Answer::GroupStates`].
+    GroupStates {
+        /// The group.
+        group: GroupName,
         /// At most so many.
         limit: usize,
     },
@@ -104,6 +112,8 @@ pub enum Answer {
     Count(u64),
     /// These connections, in the order of their ids.
     Members(Vec<Member>),
+    /// These states, in the order of their owners' ids.
+    GroupStates(Vec<GroupStateItem>),
     /// State of a permission after the question.
     Permission(PermissionAnswer),
 }

@@ -4,6 +4,7 @@
 //! the application sends over REST is published only, and applied when the bus hands it back. Sockets, sessions and
 //! REST are not known here; they are the callers.
 
+mod group_state;
 mod survey;
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -20,6 +21,8 @@ use crate::hub::{
     Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Watch, WatchFailed, Watching,
 };
 use crate::model::command::{Command, Target, Topic};
+
+pub use group_state::ShowError;
 
 /// Longest time that anything may take that somebody awaits: an answer, or room.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -227,6 +230,7 @@ impl Router {
         if let Some(topic) = emptied {
             self.unwatch(&topic);
         }
+        self.submit_cleared_states();
     }
 
     /// Forgets a connection and gives what is still queued for it.
@@ -235,6 +239,7 @@ impl Router {
         for topic in &emptied {
             self.unwatch(topic);
         }
+        self.submit_cleared_states();
         Some(outbox)
     }
 

@@ -44,6 +44,9 @@ impl Router {
             Question::Members { group, after, limit } => {
                 settled(Answer::Members(self.shard().list(hub, group, after.as_ref(), *limit)))
             }
+            Question::GroupStates { group, limit } => {
+                settled(Answer::GroupStates(self.shard().states(hub, group, *limit)))
+            }
             Question::Join { who, groups } => {
                 let keys = self.select(hub, who);
                 let mut pending = Pending::default();
@@ -75,18 +78,17 @@ impl Router {
             Leaving::Every => self.shard().groups_of(key),
             Leaving::Groups(groups) => groups.iter().cloned().map(Target::Group).collect(),
         };
-        for slice in targets.chunks(SLICE) {
-            for target in slice {
-                self.leave(key, hub, target);
-            }
-            self.breathe(slice.len()).await;
+        for target in &targets {
+            self.leave(key, hub, target);
+            self.breathe(1).await;
         }
     }
 
-    /// Lets others have their turn when so many steps have been done since they had it.
+    /// Lets others have their turn when so many steps have been done since they had it, or when much waits to be
+    /// written.
     async fn breathe(&self, steps: usize) {
         let done = self.0.steps.get() + steps;
-        if done < SLICE {
+        if done < SLICE && !self.shard().needs_flush() {
             self.0.steps.set(done);
             return;
         }
@@ -99,7 +101,9 @@ impl Router {
 fn target_of(question: &Question) -> Cow<'_, Target> {
     match question {
         Question::Count(target) | Question::Close { target, .. } => Cow::Borrowed(target),
-        Question::Members { group, .. } => Cow::Owned(Target::Group(group.clone())),
+        Question::Members { group, .. } | Question::GroupStates { group, .. } => {
+            Cow::Owned(Target::Group(group.clone()))
+        }
         Question::Join { who, .. } | Question::Leave { who, .. } => Cow::Borrowed(&who.target),
         Question::Permission { connection, .. } => Cow::Owned(Target::Connection(connection.clone())),
     }
@@ -112,6 +116,7 @@ fn nothing_known(question: &Question) -> Answer {
             Answer::Count(0)
         }
         Question::Members { .. } => Answer::Members(Vec::new()),
+        Question::GroupStates { .. } => Answer::GroupStates(Vec::new()),
         Question::Permission { .. } => Answer::Permission(PermissionAnswer::NoConnection),
     }
 }
@@ -122,6 +127,10 @@ fn merge(known: Answer, more: Answer) -> Answer {
         (Answer::Members(mut known), Answer::Members(mut more)) => {
             known.append(&mut more);
             Answer::Members(known)
+        }
+        (Answer::GroupStates(mut known), Answer::GroupStates(mut more)) => {
+            known.append(&mut more);
+            Answer::GroupStates(known)
         }
         (known, Answer::Permission(PermissionAnswer::NoConnection)) => known,
         (_, more) => more,
@@ -135,6 +144,11 @@ fn cut(answer: Answer, question: &Question) -> Answer {
             members.sort_unstable_by(|a, b| a.connection_id.cmp(&b.connection_id));
             members.truncate(*limit);
             Answer::Members(members)
+        }
+        (Answer::GroupStates(mut items), Question::GroupStates { limit, .. }) => {
+            items.sort_unstable_by(|a, b| a.connection_id.cmp(&b.connection_id));
+            items.truncate(*limit);
+            Answer::GroupStates(items)
         }
         (answer, _) => answer,
     }

@@ -4,9 +4,10 @@
 //! Nothing here waits, reads a clock or knows a socket, so that every rule is a table test.
 
 mod ack;
+mod group_state;
 
 use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, SequenceId, UserId};
-use codec::message::{AckError, Content, Downstream, Payload, SendToGroup, Upstream};
+use codec::message::{AckError, Content, Downstream, GroupState, Payload, SendToGroup, Upstream};
 use codec::subprotocol::{Encoding, Subprotocol};
 
 use crate::auth::permission::{Action, Permissions, TooManyExceptions};
@@ -115,6 +116,12 @@ pub enum Deed {
     Route(Box<Command>),
     /// Ask the application.
     Raise(Box<UserEvent>),
+    /// Show this state to this group, or none. Fails with [`Failure::Refused`] if the connection is not in the group.
+    SetGroupState(GroupName, Option<GroupState>),
+    /// Let the connection see what the members of this group show. Fails in the same way.
+    SubscribeGroupState(GroupName),
+    /// Let it see that no longer.
+    UnsubscribeGroupState(GroupName),
 }
 
 /// An event that a client raised.
@@ -127,7 +134,7 @@ pub struct UserEvent {
 }
 
 /// Why a deed was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The broker could not do it.
     Broker,
@@ -135,6 +142,8 @@ pub enum Failure {
     NoEventHandler,
     /// The event's handler cannot be reached, refused the event or answered nonsense.
     EventHandler,
+    /// It turned out that the connection may not have it done.
+    Refused(AckError),
 }
 
 impl Session {
@@ -221,12 +230,15 @@ impl Session {
                 Effect::Reply(Downstream::Ack { ack_id, result: Ok(()) })
             }
             // The id is not remembered, so that the client may try again with it.
-            (Conversation::Messages(..), Err(_), Some(ack_id)) => {
-                refuse(ack_id, AckError::InternalServerError)
-            }
+            (Conversation::Messages(..), Err(failure), Some(ack_id)) => match failure {
+                Failure::Refused(error) => refuse(ack_id, error),
+                Failure::Broker | Failure::NoEventHandler | Failure::EventHandler => {
+                    refuse(ack_id, AckError::InternalServerError)
+                }
+            },
             // There is no other way to tell a client without a protocol.
             (Conversation::Simple(_), Err(failure), _) => Effect::Close(match failure {
-                Failure::Broker => CloseReason::ServiceFault,
+                Failure::Broker | Failure::Refused(_) => CloseReason::ServiceFault,
                 Failure::NoEventHandler => CloseReason::EventHandlerNotFound,
                 Failure::EventHandler => CloseReason::EventHandlerFailed,
             }),
@@ -300,10 +312,9 @@ impl Session {
                 self.refuse_message()
             }
             Upstream::InvalidStream(_) => self.refuse_message(),
-            Upstream::SetGroupState { .. } => self.refuse_message(),
-            Upstream::SubscribeGroupState { .. } | Upstream::UnsubscribeGroupState { .. } => {
-                self.refuse_message()
-            }
+            Upstream::SetGroupState { group, state, ack_id } => self.set_group_state(group, state, ack_id),
+            Upstream::SubscribeGroupState { group, ack_id } => self.subscribe_group_state(group, ack_id),
+            Upstream::UnsubscribeGroupState { group, ack_id } => self.unsubscribe_group_state(group, ack_id),
         }
     }
 

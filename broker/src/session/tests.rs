@@ -17,7 +17,7 @@ fn session(roles: &[&str], speech: Speech) -> Session {
     })
 }
 
-fn json(roles: &[&str]) -> Session {
+pub(super) fn json(roles: &[&str]) -> Session {
     session(roles, Speech::Messages(Subprotocol::Json))
 }
 
@@ -31,7 +31,7 @@ fn answer(session: &mut Session, text: &str) -> String {
     describe(session, effect)
 }
 
-fn describe(session: &mut Session, effect: Effect) -> String {
+pub(super) fn describe(session: &mut Session, effect: Effect) -> String {
     match effect {
         Effect::Nothing => "nothing".to_owned(),
         Effect::Close(reason) => format!("close: {reason:?}"),
@@ -47,6 +47,14 @@ fn describe(session: &mut Session, effect: Effect) -> String {
                 Deed::Leave(group) => format!("leave {group}"),
                 Deed::Route(command) => format!("send to {:?}", command.target),
                 Deed::Raise(event) => format!("raise {}", event.event),
+                Deed::SetGroupState(group, Some(state)) => {
+                    let entries: Vec<String> =
+                        state.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                    format!("set state of {group} to {}", entries.join(","))
+                }
+                Deed::SetGroupState(group, None) => format!("clear state of {group}"),
+                Deed::SubscribeGroupState(group) => format!("subscribe to {group}"),
+                Deed::UnsubscribeGroupState(group) => format!("unsubscribe from {group}"),
             };
             let done = session.done(ack_id, Ok(()));
             format!("{deed}, {}", describe(session, done))
@@ -54,7 +62,7 @@ fn describe(session: &mut Session, effect: Effect) -> String {
     }
 }
 
-fn check(roles: &[&str], rows: &[(&str, &str)]) {
+pub(super) fn check(roles: &[&str], rows: &[(&str, &str)]) {
     let mut session = json(roles);
     for (text, expected) in rows {
         assert_eq!(answer(&mut session, text), *expected, "{text} with {roles:?}");
@@ -111,7 +119,7 @@ fn an_id_is_used_up_by_success_alone_whatever_the_request() {
 fn a_deed_that_fails_is_told_and_can_be_tried_again() {
     let mut session = json(&[JOIN]);
     for failure in [Failure::Broker, Failure::NoEventHandler, Failure::EventHandler] {
-        let failed = session.done(Some(AckId(1)), Err(failure));
+        let failed = session.done(Some(AckId(1)), Err(failure.clone()));
         assert_eq!(describe(&mut session, failed), "ack 1: InternalServerError");
         assert!(matches!(session.done(None, Err(failure)), Effect::Nothing));
     }
@@ -127,8 +135,9 @@ fn a_simple_client_whose_message_came_to_nothing_is_sent_away() {
         (Failure::Broker, CloseReason::ServiceFault),
         (Failure::NoEventHandler, CloseReason::EventHandlerNotFound),
         (Failure::EventHandler, CloseReason::EventHandlerFailed),
+        (Failure::Refused(AckError::SetStateNotMember), CloseReason::ServiceFault),
     ] {
-        let effect = session.done(None, Err(failure));
+        let effect = session.done(None, Err(failure.clone()));
         assert!(matches!(effect, Effect::Close(reason) if reason == expected), "{failure:?}");
     }
 }

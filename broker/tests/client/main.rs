@@ -7,6 +7,7 @@ mod support;
 
 mod acks;
 mod closing;
+mod group_state;
 mod malformed;
 mod matrix;
 mod membership;

@@ -85,9 +85,6 @@ async fn messages_of_features_that_are_not_offered_close_with_1007() {
         r#"{"type":"streamData","streamId":"s","streamSequenceId":1,"dataType":"text","data":"x"}"#,
         r#"{"type":"sendToGroup","group":"g","stream":{"streamId":"s"},"ackId":1}"#,
         r#"{"type":"streamEnd","streamId":"s","streamSequenceId":1}"#,
-        r#"{"type":"setGroupState","group":"g","state":{"a":"b"},"ackId":1}"#,
-        r#"{"type":"subscribeGroupState","group":"g","ackId":1}"#,
-        r#"{"type":"unsubscribeGroupState","group":"g","ackId":1}"#,
     ])
     .await;
 }
@@ -102,6 +99,9 @@ async fn a_bad_ack_id_closes_with_1007_on_every_message() {
         r#""type":"sendToGroup","group":"g","data":1"#,
         r#""type":"event","event":"e","data":1"#,
         r#""type":"sequenceAck","sequenceId":1"#,
+        r#""type":"setGroupState","group":"g""#,
+        r#""type":"subscribeGroupState","group":"g""#,
+        r#""type":"unsubscribeGroupState","group":"g""#,
     ];
     let texts =
         messages.iter().flat_map(|message| ids.iter().map(move |id| format!("{{{message},\"ackId\":{id}}}")));
@@ -114,12 +114,21 @@ async fn a_bad_group_closes_with_1007_even_with_a_good_ack_id() {
     let wide = json!("😀".repeat(513)).to_string();
     let groups = ["null", "1", "[]", "{}", "\"\"", "\" \\t\"", "\"\\u00a0\\u2003\"", &long, &wide];
     let mut texts = Vec::new();
-    for kind in ["joinGroup", "leaveGroup", "sendToGroup"] {
+    let of_states = ["setGroupState", "subscribeGroupState", "unsubscribeGroupState"];
+    for kind in ["joinGroup", "leaveGroup", "sendToGroup"].into_iter().chain(of_states) {
         texts.push(format!(r#"{{"type":"{kind}","ackId":1,"data":1}}"#));
         for group in groups {
             texts.push(format!(r#"{{"type":"{kind}","group":{group},"ackId":1,"data":1}}"#));
         }
     }
+    check_all(texts).await;
+}
+
+#[tokio::test]
+async fn a_state_that_is_no_object_of_strings_closes_with_1007() {
+    let states = ["\"x\"", "1", "true", "[]", "[[\"a\",\"b\"]]", "{\"a\":1}", "{\"a\":null}", "{\"a\":{}}"];
+    let texts =
+        states.map(|state| format!(r#"{{"type":"setGroupState","group":"g","state":{state},"ackId":1}}"#));
     check_all(texts).await;
 }
 

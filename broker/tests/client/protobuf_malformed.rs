@@ -58,17 +58,28 @@ async fn what_is_no_message_closes_with_1007() {
 
 #[tokio::test]
 async fn messages_of_features_that_are_not_offered_close_with_1007() {
-    let frames: [&[u8]; 10] = [
+    let frames: [&[u8]; 7] = [
         b"\x52\x00",
         b"\x52\x0b\x0a\x01e\x12\x011\x1a\x03\x0a\x01x",
         b"\x5a\x03\x0a\x011",
         b"\x6a\x03\x0a\x01s",
         b"\x72\x03\x0a\x01s",
-        b"\x7a\x06\x0a\x02g1\x10\x03",
-        b"\x82\x01\x05\x0a\x01g\x10\x01",
-        b"\x8a\x01\x05\x0a\x01g\x10\x01",
         b"\x0a\x08\x0a\x01g\x3a\x03\x0a\x01s",
         b"\x2a\x0d\x0a\x01e\x12\x03\x0a\x01x\x2a\x03\x0a\x01s",
+    ];
+    check_all(frames.map(Frame::binary), 1007, INVALID).await;
+}
+
+#[tokio::test]
+async fn messages_of_group_state_that_break_a_rule_close_with_1007() {
+    let frames: [&[u8]; 7] = [
+        b"\x7a\x00",
+        b"\x7a\x05\x0a\x01 \x10\x03",
+        b"\x7a\x06\x0a\x01g\x1a\x01\xff",
+        b"\x7a\x0a\x0a\x01g\x1a\x05\x0a\x03\x0a\x01\xff",
+        b"\x7a\x06\x0a\x01g\x1a\x05\x0a",
+        b"\x82\x01\x02\x10\x01",
+        b"\x8a\x01\x02\x10\x01",
     ];
     check_all(frames.map(Frame::binary), 1007, INVALID).await;
 }

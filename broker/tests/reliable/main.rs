@@ -10,6 +10,7 @@ mod dialect;
 mod endings;
 mod events;
 mod faulty_network;
+mod group_state;
 mod peer;
 mod protobuf;
 mod recovery;

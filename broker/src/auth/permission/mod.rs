@@ -21,16 +21,39 @@ pub enum Action {
     SendToGroup,
     /// Join and leave it.
     JoinLeaveGroup,
+    /// Show a state to it. Only roles permit that.
+    SetGroupState,
+    /// See the states that its members show. Only roles permit that.
+    GetGroupState,
+}
+
+/// What a role's text after the dot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Suffix {
+    /// The name of a group; patterns are written with another role.
+    Name,
+    /// A pattern (`client-protocols.md` 11).
+    Pattern,
 }
 
 impl Action {
-    const ALL: [Self; 2] = [Self::SendToGroup, Self::JoinLeaveGroup];
+    const ALL: [Self; 4] =
+        [Self::SendToGroup, Self::JoinLeaveGroup, Self::SetGroupState, Self::GetGroupState];
 
     /// The role that permits it in every group; longer roles of the action start with it.
     fn role(self) -> &'static str {
         match self {
             Self::SendToGroup => "webpubsub.sendToGroup",
             Self::JoinLeaveGroup => "webpubsub.joinLeaveGroup",
+            Self::SetGroupState => "webpubsub.setGroupState",
+            Self::GetGroupState => "webpubsub.getGroupState",
+        }
+    }
+
+    fn suffix(self) -> Suffix {
+        match self {
+            Self::SendToGroup | Self::JoinLeaveGroup => Suffix::Name,
+            Self::SetGroupState | Self::GetGroupState => Suffix::Pattern,
         }
     }
 }
@@ -40,6 +63,8 @@ impl Action {
 pub struct Permissions {
     send: Rights,
     join: Rights,
+    set_state: Rights,
+    get_state: Rights,
 }
 
 /// A change was refused, because the connection would have more than 1,000 exceptions for the action.
@@ -123,14 +148,18 @@ impl Permissions {
             let Some(reach) = role.strip_prefix(action.role()) else {
                 continue;
             };
+            let (name, pattern) = match action.suffix() {
+                Suffix::Name => (reach.strip_prefix('.'), reach.strip_prefix("s.")),
+                Suffix::Pattern => (None, reach.strip_prefix('.')),
+            };
             if reach.is_empty() {
                 *self.rights_mut(action) = Rights::Every;
-            } else if let Some(name) = reach.strip_prefix('.') {
+            } else if let Some(name) = name {
                 if let Ok(group) = GroupName::new(name) {
                     // Names beyond the limit are dropped without a word, as the service does.
                     let _ = self.grant(action, &group);
                 }
-            } else if let Some(pattern) = reach.strip_prefix("s.") {
+            } else if let Some(pattern) = pattern {
                 self.apply_pattern(action, Coverage::parse(pattern)?)?;
             }
         }
@@ -186,6 +215,8 @@ impl Permissions {
         match action {
             Action::SendToGroup => &self.send,
             Action::JoinLeaveGroup => &self.join,
+            Action::SetGroupState => &self.set_state,
+            Action::GetGroupState => &self.get_state,
         }
     }
 
@@ -193,6 +224,8 @@ impl Permissions {
         match action {
             Action::SendToGroup => &mut self.send,
             Action::JoinLeaveGroup => &mut self.join,
+            Action::SetGroupState => &mut self.set_state,
+            Action::GetGroupState => &mut self.get_state,
         }
     }
 }

@@ -6,6 +6,8 @@ use super::*;
 
 const SEND: Action = Action::SendToGroup;
 const JOIN: Action = Action::JoinLeaveGroup;
+const SET: Action = Action::SetGroupState;
+const GET: Action = Action::GetGroupState;
 
 fn group(name: &str) -> GroupName {
     GroupName::new(name).unwrap()
@@ -49,6 +51,15 @@ fn roles_permit_what_they_name() {
     check(&["webpubsub.joinLeaveGroups.**"], JOIN, &["a", "a.b"], &[]);
     check(&["webpubsub.sendToGroups.a", "webpubsub.sendToGroup.b"], SEND, &["a", "b"], &["c"]);
     check(&["webpubsub.sendToGroups.a*", "webpubsub.sendToGroup"], SEND, &["a", "b.c"], &[]);
+    check(&["webpubsub.setGroupState"], SET, &["a", "a.b"], &[]);
+    check(&["webpubsub.setGroupState"], GET, &[], &["a"]);
+    check(&["webpubsub.getGroupState"], GET, &["a"], &[]);
+    check(&["webpubsub.setGroupState.a*"], SET, &["a", "ab"], &["b", "a.b"]);
+    check(&["webpubsub.getGroupState.a?"], GET, &["ab"], &["a", "a?c"]);
+    check(&["webpubsub.getGroupState.**"], GET, &["a", "a.b"], &[]);
+    check(&["webpubsub.setGroupState.a\\*"], SET, &["a*"], &["ab"]);
+    check(&["webpubsub.setGroupState.a.b"], SET, &["a.b"], &["a"]);
+    check(&["webpubsub.setGroupStates.a", "webpubsub.joinLeaveGroup"], SET, &[], &["a"]);
     check(
         &[
             "WebPubSub.sendToGroup",
@@ -80,6 +91,16 @@ fn unusable_patterns_are_dropped_and_told() {
         [
             "\"webpubsub.sendToGroups.\": a pattern has 1 to 1024 characters",
             "\"webpubsub.sendToGroups.******\": a pattern has at most 5 '*', of which '**' is two",
+        ]
+    );
+    let (_, dropped) =
+        Permissions::from_roles(&roles(&["webpubsub.setGroupState.", "webpubsub.getGroupState.a\\"]));
+    let told: Vec<_> = dropped.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "\"webpubsub.getGroupState.a\\\\\": a backslash in a pattern stands before '*', '?' or another backslash",
+            "\"webpubsub.setGroupState.\": a pattern has 1 to 1024 characters",
         ]
     );
     let long = format!("webpubsub.sendToGroups.{}", "a".repeat(2000));
@@ -170,7 +191,7 @@ fn roles_may_leave_one_exception_too_many() {
 
 #[test]
 fn an_idle_connection_is_small() {
-    assert!(size_of::<Permissions>() <= 32);
+    assert!(size_of::<Permissions>() <= 64);
     let permissions = with(&["webpubsub.sendToGroup", "webpubsub.sendToGroups.a*"]);
     assert!(matches!((&permissions.send, &permissions.join), (Rights::Every, Rights::None)));
 }

@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::dialect::Dialect;
 use crate::peer::Ticket;
 use crate::support::{ClientSpec, Proxy, Server};
 
@@ -76,7 +77,12 @@ impl Client {
             panic!("{} was not greeted", client.name);
         };
         let ConnectedMessage { connection_id: id, reconnection_token, .. } = connected;
-        client.ticket = reconnection_token.map(|token| Ticket { hub: "chat".into(), id, token });
+        client.ticket = reconnection_token.map(|token| Ticket {
+            dialect: Dialect::Protobuf,
+            hub: "chat".into(),
+            id,
+            token,
+        });
         client
     }
 
