@@ -13,6 +13,7 @@ use support::{
     Answer, ClientSpec, Frame, Handler, JSON, JSON_RELIABLE, Opcode, PROTOBUF, PROTOBUF_RELIABLE, RawSocket,
     Server, Setup, within_deadline,
 };
+use tokio::io::AsyncWriteExt;
 
 const ENDED: &str = "The connection ended.";
 const NOT_RECOVERED_IN_TIME: &str = "The connection recovery timeout expired.";
@@ -337,6 +338,24 @@ async fn a_client_that_does_not_read_is_cut_off_when_its_queue_is_full() {
         scene.publish_until_told(&subject, &text).await;
         scene.expect_told(&subject, "The outbound message queue is full.").await;
         subject.expect_abort().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reliable_client_that_does_not_read_its_answers_is_cut_off_when_its_queue_is_full() {
+    let scene = Scene::with(|setup| {
+        setup.outbox(4, 1 << 20).window(4, 1 << 20).keep_alive("chat", Duration::from_secs(120));
+    })
+    .await;
+    // Pongs are not kept in the window; the queue towards the socket has room for 32 of them beside what is.
+    let pings = Frame::ping([b'x'; 125]).bytes().repeat(2_000);
+    for kind in RELIABLE {
+        let mut subject = scene.connect(kind).await;
+        let flood = async { while subject.socket.stream.write_all(&pings).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(60), flood).await.expect("the flood was not stopped");
+        scene.expect_told(&subject, "The outbound message queue is full.").await;
+        // It has ended for good: a second later nothing more is told of it.
+        scene.check(SIMPLE, &[Frame::close(1000, "marker")], (1000, "marker")).await;
     }
 }
 

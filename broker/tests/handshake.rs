@@ -7,7 +7,10 @@ mod support;
 use std::time::Duration;
 
 use serde_json::json;
-use support::{ClientSpec, Frame, JSON, RawSocket, Response, Server, escape, within_deadline};
+use support::{
+    ClientSpec, Frame, JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, RawSocket, Response, Server, escape,
+    within_deadline,
+};
 
 /// Asks for an upgrade on a socket of its own.
 async fn upgrade(server: &Server, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -238,6 +241,21 @@ async fn the_first_supported_subprotocol_is_chosen_and_echoed_as_spelled() {
         let response = upgrade(&server, &with_token(&server, ""), &headers).await;
         assert_eq!(response.status, 101, "{offers:?}");
         assert_eq!(response.header("sec-websocket-protocol"), chosen, "{offers:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_the_four_service_subprotocols_the_first_that_is_offered_is_chosen() {
+    let server = Server::start().await;
+    let names = [JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE];
+    for first in names {
+        for second in names {
+            let spelled = first.replace("web", "WEB");
+            let offer = format!("chat.example, {spelled}, {second}, {first}");
+            let offer = [("Sec-WebSocket-Protocol", offer.as_str())];
+            let response = upgrade(&server, &with_token(&server, ""), &offer).await;
+            assert_eq!(response.header("sec-websocket-protocol"), Some(&*spelled), "{offer:?}");
+        }
     }
 }
 

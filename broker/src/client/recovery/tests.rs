@@ -1,11 +1,11 @@
 //! Who may have a connection whose client wants it back, while the clock stands still.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
+use std::io::{ErrorKind, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 
 use codec::ids::NodeId;
-use codec::message::Downstream;
+use codec::message::{Content, Downstream, Origin, Payload};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
@@ -82,15 +82,26 @@ fn sockets() -> (Socket, StdStream) {
     let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
     let (broker, _) = listener.accept().unwrap();
     broker.set_nonblocking(true).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client.set_nonblocking(true).unwrap();
     (Socket::Plain(TcpStream::from_std(broker).unwrap()), client)
 }
 
-/// What has been written to a client.
-fn received(client: &mut StdStream, len: usize) -> Vec<u8> {
+/// What has been written to a client. The worker goes on while it has not come.
+async fn received(client: &mut StdStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    client.read_exact(&mut bytes).unwrap();
-    bytes
+    let mut count = 0;
+    for _ in 0..1000 {
+        match client.read(&mut bytes[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        if count == len {
+            return bytes;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("only {count} bytes came: {:?}", String::from_utf8_lossy(&bytes[..count]));
 }
 
 /// A worker with one reliable connection that has lost its socket.
@@ -148,6 +159,46 @@ impl Worker {
     async fn reserve(&self) -> Option<Reservation> {
         self.desks.reserve(hub(), id()).await.unwrap()
     }
+
+    /// Where the socket that the connection has comes from.
+    fn peer(&self) -> Option<SocketAddr> {
+        match &*self.connection.socket.borrow() {
+            Some(Socket::Plain(stream)) => stream.peer_addr().ok(),
+            _ => None,
+        }
+    }
+
+    /// The connection has a socket.
+    async fn arrived(&self) {
+        while self.connection.is_missing_until().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The client is back.
+    async fn come_back(&self) -> StdStream {
+        let (socket, client) = sockets();
+        let reservation = self.reserve().await.expect("it may come back");
+        reservation.redeem(&self.connections, socket, Vec::new()).await;
+        self.arrived().await;
+        client
+    }
+
+    fn pass(&self, seconds: u32) {
+        (0..seconds).for_each(|_| self.connections.tick());
+    }
+
+    fn has_it(&self) -> bool {
+        self.connections.has(&self.connection)
+    }
+
+    /// The application sends to the connection.
+    fn tell(&self, text: &str) {
+        let content = Content { payload: Payload::text(text), metadata: None };
+        let message = Downstream::Message { origin: Origin::Server, content };
+        self.connections.router.shard().tell(self.connection.key, &message);
+        self.connections.flush();
+    }
 }
 
 /// Runs a test on a worker's runtime, where time passes only when nothing else can happen.
@@ -166,16 +217,14 @@ fn of_two_at_once_the_second_is_refused_and_the_first_has_the_connection() {
             assert!(worker.reserve().await.is_none(), "the first is still on its way");
             let (socket, mut client) = sockets();
             refuse(&worker.connections, socket).await;
-            assert_eq!(received(&mut client, REFUSED.len()), REFUSED);
+            assert_eq!(received(&mut client, REFUSED.len()).await, REFUSED);
         }
         let (socket, mut client) = sockets();
         first.redeem(&worker.connections, socket, Vec::new()).await;
-        while worker.connection.is_missing_until().is_some() {
-            tokio::task::yield_now().await;
-        }
+        worker.arrived().await;
         worker.connections.router.shard().tell(worker.connection.key, &Downstream::Pong);
         worker.connections.flush();
-        assert_eq!(received(&mut client, 17), b"\x81\x0f{\"type\":\"pong\"}");
+        assert_eq!(received(&mut client, 17).await, b"\x81\x0f{\"type\":\"pong\"}");
         assert!(worker.reserve().await.is_some(), "its socket may be taken over in turn");
     });
 }
@@ -201,12 +250,78 @@ fn a_reservation_holds_for_thirty_seconds_and_whoever_comes_later_is_refused() {
         let next = worker.reserve().await.expect("it has waited long enough");
         let (socket, mut client) = sockets();
         late.redeem(&worker.connections, socket, Vec::new()).await;
-        assert_eq!(received(&mut client, REFUSED.len()), REFUSED);
+        assert_eq!(received(&mut client, REFUSED.len()).await, REFUSED);
         let (socket, _client) = sockets();
         next.redeem(&worker.connections, socket, Vec::new()).await;
-        while worker.connection.is_missing_until().is_some() {
+        worker.arrived().await;
+    });
+}
+
+#[test]
+fn a_connection_is_kept_for_its_window_and_each_loss_begins_it_anew() {
+    // Seconds before each return, then those until the end: the window, and what is left of the second that passes.
+    for losses in [&[][..], &[1], &[30], &[29, 30, 15]] {
+        with_worker(async |worker| {
+            let mut clients = Vec::new();
+            for &seconds in losses {
+                worker.pass(seconds);
+                clients.push(worker.come_back().await);
+                worker.pass(5);
+                worker.connections.end(worker.connection.key, CloseReason::ConnectionLost);
+            }
+            worker.pass(30);
+            assert!(worker.has_it(), "{losses:?}");
+            worker.pass(1);
+            assert!(!worker.has_it() && worker.reserve().await.is_none(), "{losses:?}");
+        });
+    }
+}
+
+#[test]
+fn whoever_is_on_the_way_when_the_window_ends_is_refused() {
+    with_worker(async |worker| {
+        worker.pass(30);
+        let late = worker.reserve().await.expect("there is one still");
+        worker.pass(1);
+        let (socket, mut client) = sockets();
+        late.redeem(&worker.connections, socket, Vec::new()).await;
+        assert_eq!(received(&mut client, REFUSED.len()).await, REFUSED);
+    });
+}
+
+#[test]
+fn a_client_that_takes_over_gets_what_was_not_acknowledged_and_the_old_socket_nothing_more() {
+    with_worker(async |worker| {
+        let mut old = worker.come_back().await;
+        worker.tell("one");
+        let one = br#"{"sequenceId":1,"type":"message","from":"server","dataType":"text","data":"one"}"#;
+        assert_eq!(received(&mut old, 2 + one.len()).await[2..], *one);
+        worker.tell("two");
+        let reservation = worker.reserve().await.expect("its socket may be taken over");
+        let two = br#"{"sequenceId":2,"type":"message","from":"server","dataType":"text","data":"two"}"#;
+        assert_eq!(
+            received(&mut old, 2 + two.len()).await[2..],
+            *two,
+            "the old one is used until the new one is there"
+        );
+        let (socket, mut new) = sockets();
+        let new_address = new.local_addr().unwrap();
+        reservation.redeem(&worker.connections, socket, Vec::new()).await;
+        while worker.peer() != Some(new_address) {
             tokio::task::yield_now().await;
         }
+        worker.tell("three");
+        let three = br#"{"sequenceId":3,"type":"message","from":"server","dataType":"text","data":"three"}"#;
+        for expected in [&one[..], two, three] {
+            assert_eq!(received(&mut new, 2 + expected.len()).await[2..], *expected);
+        }
+        let mut rest = Vec::new();
+        let end = old.read_to_end(&mut rest);
+        assert!(
+            end.is_ok() || end.is_err_and(|error| error.kind() != ErrorKind::WouldBlock),
+            "it is still open"
+        );
+        assert!(rest.is_empty(), "{rest:?}");
     });
 }
 
@@ -218,8 +333,7 @@ fn a_connection_that_ends_while_its_client_is_on_the_way_is_gone() {
         assert!(worker.reserve().await.is_none());
         let (socket, mut client) = sockets();
         reservation.redeem(&worker.connections, socket, Vec::new()).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        assert_eq!(received(&mut client, REFUSED.len()), REFUSED);
+        assert_eq!(received(&mut client, REFUSED.len()).await, REFUSED);
     });
 }
 
