@@ -16,6 +16,7 @@ both!(
     acks_that_were_lost_are_made_up_for_by_the_duplicate,
     what_was_sent_before_the_loss_is_done,
     ack_ids_are_remembered_across_a_recovery_also_the_smallest_and_the_largest,
+    a_socket_that_takes_over_in_the_middle_of_a_message_gets_it_whole,
 );
 
 async fn messages_are_numbered_from_one_and_nothing_else_is(dialect: Dialect) {
@@ -85,6 +86,28 @@ async fn a_message_that_was_written_in_part_comes_again_whole(dialect: Dialect) 
     let mut peer = ticket.recover(&server).await;
     for sequence_id in 1..=12 {
         peer.expect(&big, sequence_id).await;
+    }
+}
+
+async fn a_socket_that_takes_over_in_the_middle_of_a_message_gets_it_whole(dialect: Dialect) {
+    let server = Server::with(|setup| {
+        setup.window(1000, 64 << 20);
+    })
+    .await;
+    let mut old = Peer::connect(&server, dialect).await;
+    let big = "x".repeat(900_000);
+    // More than the kernel takes, so that one is broken off somewhere, on a socket that nobody closes.
+    for _ in 0..30 {
+        publish(&server, &big).await;
+    }
+    let mut new = old.ticket.recover(&server).await;
+    for sequence_id in 1..=30 {
+        new.expect(&big, sequence_id).await;
+    }
+    publish(&server, "after").await;
+    new.expect("after", 31).await;
+    while let Some(frame) = old.socket.try_read_frame().await {
+        assert_eq!(frame.opcode, dialect.opcode(), "the old one ends without a word");
     }
 }
 
