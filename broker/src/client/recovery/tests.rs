@@ -195,7 +195,7 @@ impl Worker {
     /// The application sends to the connection.
     fn tell(&self, text: &str) {
         let content = Content { payload: Payload::text(text), metadata: None };
-        let message = Downstream::Message { origin: Origin::Server, content };
+        let message = Downstream::Message { origin: Origin::Server, content, stream: None };
         self.connections.router.shard().tell(self.connection.key, &message);
         self.connections.flush();
     }

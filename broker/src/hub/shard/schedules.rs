@@ -32,8 +32,8 @@ use crate::model::command::{Body, Command};
 const SEEDS: u64 = 400;
 const STEPS: usize = 250;
 const LIMITS: QueueLimits = QueueLimits {
-    outbox: OutboxLimits { messages: 6, bytes: 1500 },
-    window: WindowLimits { messages: 5, bytes: 900 },
+    outbox: OutboxLimits { messages: 6, bytes: 3000 },
+    window: WindowLimits { messages: 5, bytes: 1800 },
 };
 /// What the peers of a schedule speak.
 const SPOKEN: [Option<Subprotocol>; 6] = [
@@ -123,7 +123,7 @@ fn schedule(seed: u64) -> Vec<Step> {
     (0..STEPS)
         .map(|_| {
             let peer = rng.random_range(0..SPOKEN.len());
-            let len = *[0, 10, 80, 130, 300].get(rng.random_range(0..5)).unwrap();
+            let len = *[0, 10, 130, 300, 1050].get(rng.random_range(0..5)).unwrap();
             match rng.random_range(0..100) {
                 0..24 => {
                     let to = *[To::Hub, To::Group, To::Peer(peer)].get(rng.random_range(0..3)).unwrap();
@@ -226,7 +226,7 @@ impl Peer {
     fn limits(&self) -> OutboxLimits {
         match self.is_reliable() {
             false => LIMITS.outbox,
-            true => OutboxLimits { messages: 6 + 32, bytes: 1500 + (64 << 10) },
+            true => OutboxLimits { messages: 6 + 32, bytes: 3000 + (64 << 10) },
         }
     }
 
@@ -583,8 +583,8 @@ impl Model {
         assert_eq!(outbox.len_bytes(), line.waiting(), "what waits for peer {at}");
         let mut taken = Vec::new();
         while line.room > 0 && !outbox.is_empty() {
-            // Little of both, so that what waits seldom leaves in one piece.
-            let (mut room, mut slices) = ([0; 512], [IoSlice::new(&[]); 4]);
+            // Little room, so that much does not fit into one call.
+            let (mut room, mut slices) = ([0; 1200], [IoSlice::new(&[]); 2]);
             let mut gather = Gather::new(&mut room, &mut slices);
             outbox.gather(&mut gather);
             let next = gather.finish().iter().flat_map(|slice| slice.iter().copied());
@@ -624,9 +624,9 @@ impl Model {
             assert!(kept().count() <= LIMITS.window.messages, "peer {at}");
             assert!(kept().map(|parcel| parcel.len()).sum::<usize>() <= LIMITS.window.bytes, "peer {at}");
             let alive = kept().filter(|parcel| !parcel.has_expired(Instant::now()));
-            let alive: Vec<usize> = alive.map(|parcel| parcel.len()).collect();
+            let alive: Vec<_> = alive.map(|parcel| (Some(parcel.id().0), parcel.len())).collect();
             let expected = peer.kept.iter().filter(|item| !item.has_expired());
-            let expected: Vec<usize> = expected.map(|item| item.bytes.len()).collect();
+            let expected: Vec<_> = expected.map(|item| (item.number, item.bytes.len())).collect();
             assert_eq!(alive, expected, "what peer {at} has not acknowledged");
         }
     }
