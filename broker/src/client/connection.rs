@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 
 use super::closing::{self, Ended};
 use super::connections::{Connections, Permit, protocol_of, traced};
+use super::invoking::Calls;
 use super::socket::Socket;
 use crate::events::{Attaching, Correspondence, Delivery};
 use crate::hub::{MemberKey, Parcel};
@@ -39,6 +40,8 @@ pub(super) struct Connection {
     session: RefCell<Session>,
     /// What the events of this connection have in common.
     pub(super) correspondence: RefCell<Correspondence>,
+    /// Its invocations that are under way.
+    pub(super) calls: Calls,
     /// The client has been greeted, so that the application hears of its end.
     pub(super) is_active: Cell<bool>,
     decoder: RefCell<Decoder>,
@@ -99,7 +102,8 @@ struct Pause {
 }
 
 enum Wait {
-    /// Much is queued: others have their turn, and workers that are behind catch up.
+    /// Others have their turn: much is queued and workers that are behind catch up, or a call has been taken back and
+    /// leaves now, so that a client cannot have many that are about to.
     Breathe,
     /// The client's request needs the other nodes.
     Join { ack_id: Option<AckId>, pending: Pending },
@@ -121,6 +125,7 @@ impl Connection {
             socket: RefCell::new(Some(socket)),
             session: RefCell::new(session),
             correspondence: RefCell::new(correspondence),
+            calls: Calls::default(),
             is_active: Cell::new(false),
             decoder: RefCell::default(),
             waker: RefCell::default(),
@@ -150,6 +155,7 @@ impl Connection {
     /// Lets the task take leave of the client. Nobody else uses the socket from now on.
     pub(super) fn end(&self, ended: Ended) {
         self.stop_unblocking();
+        self.calls.cancel_all();
         self.ended.set(Some(Box::new(ended)));
         self.wake();
     }
@@ -344,6 +350,11 @@ impl Connection {
             Effect::Do(Deed::UnsubscribeGroupState(group), ack_id) => {
                 self.unsubscribe_group_state(group, ack_id);
             }
+            Effect::Invoke(invoke) => self.invoke(*invoke),
+            Effect::CancelInvocation(id) => {
+                self.calls.cancel(&id);
+                return Some(Wait::Breathe);
+            }
         }
         None
     }
@@ -358,7 +369,7 @@ impl Connection {
 
     fn raise(&self, event: UserEvent, ack_id: Option<AckId>) -> Option<Wait> {
         let UserEvent { event, content } = event;
-        self.connections.tap.record(|| trace_raised(&self.session(), &event, &content.payload));
+        self.trace_raised(&event, &content.payload);
         match self.connections.address(self, What::User { event, content }) {
             Some(delivery) => Some(Wait::Answer { ack_id, delivery: Box::new(delivery) }),
             None => {
@@ -366,6 +377,11 @@ impl Connection {
                 None
             }
         }
+    }
+
+    /// Lets a developer see an event.
+    pub(super) fn trace_raised(&self, event: &EventName, payload: &Payload) {
+        self.connections.tap.record(|| raised(&self.session(), event, payload));
     }
 
     fn join(&self, group: GroupName, ack_id: Option<AckId>) -> Option<Wait> {
@@ -384,7 +400,11 @@ impl Connection {
         match effect {
             Effect::Reply(message) => self.connections.router.shard().tell(self.key, &message),
             Effect::Close(reason) => self.connections.end(self.key, reason),
-            Effect::Nothing | Effect::Acknowledge(_) | Effect::Do(..) => {}
+            Effect::Nothing
+            | Effect::Acknowledge(_)
+            | Effect::Do(..)
+            | Effect::Invoke(_)
+            | Effect::CancelInvocation(_) => {}
         }
     }
 
@@ -527,7 +547,7 @@ impl Drop for Connection {
     }
 }
 
-fn trace_raised(session: &Session, event: &EventName, payload: &Payload) -> Record {
+fn raised(session: &Session, event: &EventName, payload: &Payload) -> Record {
     let data_type = match payload.data_type() {
         DataType::Text => "text",
         DataType::Json => "json",

@@ -9,6 +9,7 @@ mod connections;
 mod flush;
 mod group_state;
 mod handshake;
+mod invoking;
 mod keep_alive;
 mod letters;
 mod raising;

@@ -5,9 +5,10 @@
 
 mod ack;
 mod group_state;
+mod invocation;
 
-use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, SequenceId, UserId};
-use codec::message::{AckError, Content, Downstream, GroupState, Payload, SendToGroup, Upstream};
+use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, InvocationId, SequenceId, UserId};
+use codec::message::{AckError, Content, Downstream, GroupState, Invoke, Payload, SendToGroup, Upstream};
 use codec::subprotocol::{Encoding, Subprotocol};
 
 use crate::auth::permission::{Action, Permissions, TooManyExceptions};
@@ -15,6 +16,7 @@ use crate::model::close::CloseReason;
 use crate::model::command::{Body, Command, Target};
 use crate::model::survey::{PermissionAnswer, Wish};
 use ack::AckCache;
+use invocation::Invocations;
 
 /// See the module.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Session {
     user_id: Option<UserId>,
     permissions: Permissions,
     conversation: Conversation,
+    invocations: Invocations,
 }
 
 /// What a session is made from.
@@ -101,6 +104,10 @@ pub enum Effect {
     Acknowledge(SequenceId),
     /// Do this, then let [`Session::done`] say what the client is told.
     Do(Deed, Option<AckId>),
+    /// Ask the application without waiting for it, then let [`Session::invoked`] say what the client is told.
+    Invoke(Box<Invoke>),
+    /// Drop this invocation.
+    CancelInvocation(InvocationId),
     /// End the connection.
     Close(CloseReason),
 }
@@ -154,7 +161,8 @@ impl Session {
             Speech::Messages(subprotocol) => Conversation::Messages(subprotocol, AckCache::default()),
             Speech::Simple(mode) => Conversation::Simple(Box::new(mode)),
         };
-        Self { hub, connection_id, user_id, permissions, conversation }
+        let invocations = Invocations::default();
+        Self { hub, connection_id, user_id, permissions, conversation, invocations }
     }
 
     /// The hub that the connection belongs to.
@@ -305,9 +313,10 @@ impl Session {
                 let duplicate = ack_id.and_then(|ack_id| self.duplicate(ack_id));
                 duplicate.unwrap_or_else(|| raise(event, content, ack_id))
             }
-            Upstream::Invoke(_) | Upstream::CancelInvocation(_) | Upstream::InvokeResponse => {
-                self.refuse_message()
-            }
+            Upstream::Invoke(invoke) => self.on_invoke(invoke),
+            Upstream::CancelInvocation(id) => self.on_cancel(id),
+            // Reserved for invocations of clients by the service, of which there are none.
+            Upstream::InvokeResponse => Effect::Nothing,
             Upstream::StreamStart(_) | Upstream::StreamData(_) | Upstream::StreamEnd(_) => {
                 self.refuse_message()
             }
