@@ -7,7 +7,9 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{ClientSpec, Frame, Received, Server, Setup, within_deadline};
+use support::{
+    Answer, ClientSpec, Frame, Handler, JSON_RELIABLE, Opcode, Received, Server, Setup, within_deadline,
+};
 use tokio::net::TcpStream;
 
 /// Several would leave it open which of two sockets is read first.
@@ -82,6 +84,35 @@ async fn a_rest_call_under_way_is_finished() {
     call.write(b"llo").await;
     assert_eq!(call.read_response().await.status, 202);
     server.stopped().await;
+}
+
+#[tokio::test]
+async fn invocations_under_way_are_dropped_and_do_not_hold_it_up() {
+    let handler = Handler::start().await;
+    handler.always("slow", Answer::never());
+    let mut server = Server::with(|setup| {
+        setup.grace(Duration::from_secs(60)).handler("chat", &handler, |spec| spec.user("*"));
+    })
+    .await;
+    let invoke = json!({"type": "invoke", "invocationId": "1", "target": "event", "event": "slow"});
+    let mut client = server.connect("chat", ClientSpec::json()).await;
+    client.send_json(invoke.clone()).await;
+    let mut calls = vec![handler.expect("slow").await];
+    // One that is kept without its socket has to go too.
+    let mut lost = server.raw_upgraded("chat", &ClientSpec::simple().offer(JSON_RELIABLE)).await;
+    assert_eq!(lost.read_frame().await.opcode, Opcode::TEXT, "connected");
+    lost.send(&Frame::text(&invoke.to_string())).await;
+    calls.push(handler.expect("slow").await);
+    lost.send(&Frame::close_without_code()).await;
+    while lost.try_read_frame().await.is_some() {}
+    let start = Instant::now();
+    server.begin_stop();
+    client.expect_close(1001, "").await;
+    for call in calls {
+        call.cancelled().await;
+    }
+    server.stopped().await;
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

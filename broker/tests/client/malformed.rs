@@ -79,9 +79,6 @@ async fn an_unknown_or_absent_type_closes_with_1007() {
 #[tokio::test]
 async fn messages_of_features_that_are_not_offered_close_with_1007() {
     check_all([
-        r#"{"type":"invoke","invocationId":"1","target":"event","event":"e","dataType":"text","data":"x"}"#,
-        r#"{"type":"cancelInvocation","invocationId":"1"}"#,
-        r#"{"type":"invokeResponse","invocationId":"1","success":true}"#,
         r#"{"type":"streamData","streamId":"s","streamSequenceId":1,"dataType":"text","data":"x"}"#,
         r#"{"type":"sendToGroup","group":"g","stream":{"streamId":"s"},"ackId":1}"#,
         r#"{"type":"streamEnd","streamId":"s","streamSequenceId":1}"#,
@@ -138,6 +135,37 @@ async fn a_bad_event_name_closes_with_1007() {
     let names = ["null", "1", "\"\"", "\"1e\"", "\"_e\"", "\"a b\"", "\"é\"", "\"a/b\"", "\"a:b\"", &long];
     let texts = names.iter().map(|name| format!(r#"{{"type":"event","event":{name},"data":1,"ackId":1}}"#));
     check_all(texts.chain([r#"{"type":"event","data":1,"ackId":1}"#.to_owned()])).await;
+}
+
+#[tokio::test]
+async fn a_bad_invocation_closes_with_1007() {
+    let (id, target, event) = (r#""invocationId":"1""#, r#""target":"event""#, r#""event":"e""#);
+    let mut rows = vec![
+        format!("{target},{event}"),
+        format!("{id},{event}"),
+        format!("{id},{target}"),
+        format!("{id},{target},{event},\"ackId\":\"1\""),
+        format!("{id},{target},{event},\"metadata\":1"),
+        format!("{id},{target},{event},\"metadata\":{{\"k\":1}}"),
+        format!("{id},{target},{event},\"metadata\":{{\"a b\":\"x\"}}"),
+        format!("{id},{target},{event},\"data\":null"),
+        format!("{id},{target},{event},\"dataType\":\"text\",\"data\":1"),
+        format!("{id},{target},{event},\"dataType\":\"binary\",\"data\":\"A\""),
+        format!("{id},{target},{event},\"dataType\":\"xml\",\"data\":\"x\""),
+        format!("{id},{target},{event},\"dataType\":1,\"data\":\"x\""),
+    ];
+    rows.extend(
+        ["\"\"", "null", "1", "[]", "{}"].map(|id| format!("\"invocationId\":{id},{target},{event}")),
+    );
+    let targets = ["\"\"", "null", "1", "[]", "\"events\"", "\"group\"", "\" event\""];
+    rows.extend(targets.map(|target| format!("{id},\"target\":{target},{event}")));
+    let long = format!("\"e{}\"", "x".repeat(128));
+    let events = ["\"\"", "null", "1", "\"1e\"", "\"a b\"", "\"é\"", "\"a/b\"", &long];
+    rows.extend(events.map(|event| format!("{id},{target},\"event\":{event}")));
+    let invocations = rows.iter().map(|row| format!("{{\"type\":\"invoke\",{row}}}"));
+    let ids = ["", ",\"invocationId\":\"\"", ",\"invocationId\":null", ",\"invocationId\":1"];
+    let cancellations = ids.iter().map(|id| format!("{{\"type\":\"cancelInvocation\"{id}}}"));
+    check_all(invocations.chain(cancellations)).await;
 }
 
 /// Rows that hold for `sendToGroup` and for `event`.

@@ -1,7 +1,7 @@
 //! Messages that the protobuf protocol does not know: each ends its connection, and no other. What the decoder takes
 //! and refuses is shown by golden pairs; here it is seen from outside.
 
-use proto::client::upstream_message::Message;
+use proto::client::upstream_message::{InvokeEventMessage, Message};
 
 use crate::support::protobuf::{bytes, of, send, text};
 use crate::support::{ClientSpec, Frame, Opcode, Server};
@@ -58,10 +58,7 @@ async fn what_is_no_message_closes_with_1007() {
 
 #[tokio::test]
 async fn messages_of_features_that_are_not_offered_close_with_1007() {
-    let frames: [&[u8]; 7] = [
-        b"\x52\x00",
-        b"\x52\x0b\x0a\x01e\x12\x011\x1a\x03\x0a\x01x",
-        b"\x5a\x03\x0a\x011",
+    let frames: [&[u8]; 4] = [
         b"\x6a\x03\x0a\x01s",
         b"\x72\x03\x0a\x01s",
         b"\x0a\x08\x0a\x01g\x3a\x03\x0a\x01s",
@@ -82,6 +79,32 @@ async fn messages_of_group_state_that_break_a_rule_close_with_1007() {
         b"\x8a\x01\x02\x10\x01",
     ];
     check_all(frames.map(Frame::binary), 1007, INVALID).await;
+}
+
+#[tokio::test]
+async fn a_bad_invocation_closes_with_1007() {
+    let valid = || InvokeEventMessage {
+        event: "e".into(),
+        invocation_id: "1".into(),
+        data: Some(of(text("x"))),
+        ..InvokeEventMessage::default()
+    };
+    let json = |json: &str| of(proto::client::message_data::Data::JsonData(json.into()));
+    let broken: [&dyn Fn(&mut InvokeEventMessage); 6] = [
+        &|message| message.event = String::new(),
+        &|message| message.event = "1e".into(),
+        &|message| message.invocation_id = String::new(),
+        &|message| message.data = Some(proto::client::MessageData { data: None }),
+        &|message| message.data = Some(json("{")),
+        &|message| message.metadata = [("a b".into(), "x".into())].into(),
+    ];
+    let frames = broken.map(|break_it| {
+        let mut message = valid();
+        break_it(&mut message);
+        Frame::binary(bytes(Message::InvokeEventMessage(message)))
+    });
+    let bare: [&[u8]; 3] = [b"\x52\x00", b"\x5a\x00", b"\x5a\x02\x0a\x00"];
+    check_all(frames.into_iter().chain(bare.map(Frame::binary)), 1007, INVALID).await;
 }
 
 #[tokio::test]

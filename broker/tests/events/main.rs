@@ -13,6 +13,8 @@ mod connect_request;
 mod cookies;
 mod disconnected;
 mod headers;
+mod invocation;
+mod invocation_order;
 mod lifecycle;
 mod order;
 mod outcomes;
@@ -66,6 +68,18 @@ fn duplicate(ack_id: u64) -> Value {
     let message = format!("Message with ack-id: {ack_id} has been processed");
     let error = json!({"name": "Duplicate", "message": message});
     json!({"type": "ack", "ackId": ack_id, "success": false, "error": error})
+}
+
+/// An invocation of an event with text.
+fn invoke(id: &str, event: &str) -> Value {
+    json!({
+        "type": "invoke", "invocationId": id, "target": "event", "event": event, "dataType": "text", "data": "hi",
+    })
+}
+
+fn failed_invocation(id: &str) -> Value {
+    let error = json!({"name": "InternalServerError", "message": "Internal server error"});
+    json!({"type": "invokeResponse", "invocationId": id, "success": false, "error": error})
 }
 
 /// Asks for an upgrade that may be refused.

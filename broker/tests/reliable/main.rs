@@ -11,6 +11,7 @@ mod endings;
 mod events;
 mod faulty_network;
 mod group_state;
+mod invocation;
 mod peer;
 mod protobuf;
 mod recovery;
