@@ -10,7 +10,10 @@ export class ExpressStage extends Stage {
   #express = express();
   #listening = this.add(new Listening(this.#express));
 
-  /** Each request that the application gets: `{ method, url, headers }`, of the kind `request`. */
+  /**
+   * Each request that the application gets: `{ method, url, headers }`, of the kind `request`, and once more of the
+   * kind `withdrawn` if it is taken back before it has been answered.
+   */
   requests = new Journal();
 
   constructor(flags) {
@@ -20,6 +23,11 @@ export class ExpressStage extends Stage {
     this.#express.use((request, response, next) => {
       const { method, url, headers } = request;
       this.requests.put("request", { method, url, headers });
+      response.once("close", () => {
+        if (!response.writableFinished) {
+          this.requests.put("withdrawn", { method, url, headers });
+        }
+      });
       next();
     });
   }

@@ -75,9 +75,9 @@ export class Hub {
     return this.#open(t, token, { subprotocols: [], ...options });
   }
 
-  /** A started client of `@azure/web-pubsub-client` on the JSON subprotocol. */
-  async start(t, token = {}) {
-    const client = new SdkClient(await this.clientUrl(token));
+  /** A started client of `@azure/web-pubsub-client`, on the JSON subprotocol unless told. */
+  async start(t, token = {}, protocol = undefined) {
+    const client = new SdkClient(await this.clientUrl(token), protocol);
     t.after(() => client.stop());
     await client.start();
     return client;

@@ -18,8 +18,8 @@ export class SdkClient {
   #client;
   #queues = new Map(EVENTS.map((event) => [event, new Inbox()]));
 
-  constructor(url) {
-    this.#client = new WebPubSubClient(url, { protocol: WebPubSubJsonProtocol(), ...BRISK });
+  constructor(url, protocol = WebPubSubJsonProtocol()) {
+    this.#client = new WebPubSubClient(url, { protocol, ...BRISK });
     for (const [event, queue] of this.#queues) {
       this.#client.on(event, (args) => queue.put(args));
     }
@@ -39,6 +39,10 @@ export class SdkClient {
 
   sendEvent(name, data, dataType) {
     return this.#client.sendEvent(name, data, dataType);
+  }
+
+  invokeEvent(name, data, dataType, options) {
+    return this.#client.invokeEvent(name, data, dataType, options);
   }
 
   joinGroup(group) {
