@@ -24,7 +24,7 @@ fn any() -> prost_types::Any {
 }
 
 /// The answer of an invocation that succeeded, with what else is in it.
-fn success(id: &str, rest: Value) -> Value {
+fn success(id: &str, rest: &Value) -> Value {
     let mut response = json!({"type": "invokeResponse", "invocationId": id, "success": true});
     response.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
     response
@@ -64,7 +64,7 @@ async fn the_application_sees_an_event_like_any_other() {
     client.send_json(event("Order.new", 1)).await;
     client.next_json().await;
     client.send_json(invoke("1", "Order.new")).await;
-    assert_eq!(client.next_json().await, success("1", json!({})));
+    assert_eq!(client.next_json().await, success("1", &json!({})));
     let all = handler.expect_all(&["connect", "connected", "Order.new", "Order.new"]).await;
     let [.., raised, invoked] = &all[..] else { panic!("{all:?}") };
     assert_eq!((invoked.id(), &invoked.target, &invoked.body), (3, &raised.target, &raised.body));
@@ -98,7 +98,7 @@ async fn each_kind_of_data_goes_there_and_comes_back() {
         });
         client.send_json(message).await;
         let rest = json!({"dataType": data_type, "data": data});
-        assert_eq!(client.next_json().await, success("x", rest));
+        assert_eq!(client.next_json().await, success("x", &rest));
         let arrived = handler.expect("e").await;
         assert_eq!(arrived.header("content-type"), Some(*content_type));
         assert_eq!(arrived.body, body, "{data_type}");
@@ -134,7 +134,7 @@ async fn no_data_is_an_empty_text_for_the_application_and_none_for_the_client() 
     ] {
         handler.once("e", answer.clone());
         client.send_json(bare.clone()).await;
-        assert_eq!(client.next_json().await, success("é\" 1", json!({})));
+        assert_eq!(client.next_json().await, success("é\" 1", &json!({})));
         let arrived = handler.expect("e").await;
         assert_eq!((arrived.text(), arrived.header("content-type")), ("", Some("text/plain; charset=utf-8")));
         handler.once("e", answer);
@@ -164,7 +164,7 @@ async fn metadata_goes_there_and_comes_back_with_data_and_without() {
             rest["dataType"] = "text".into();
             rest["data"] = data.into();
         }
-        assert_eq!(client.next_json().await, success("1", rest));
+        assert_eq!(client.next_json().await, success("1", &rest));
         assert_eq!(handler.expect("e").await.header("x-webpubsub-metadata-trace"), Some("a"));
 
         handler.once("e", answer);
