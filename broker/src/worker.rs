@@ -131,6 +131,7 @@ async fn work(number: usize, common: Common, own: Own) {
     let connections = Rc::new(Connections::new(ConnectionsParts {
         router: router.clone(),
         events: Rc::clone(&events),
+        settings: common.settings.clone(),
         config: common.client,
         metrics: Arc::clone(&common.metrics),
         tap: common.tap.clone(),

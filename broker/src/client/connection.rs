@@ -329,6 +329,7 @@ impl Connection {
             Effect::Nothing => {}
             Effect::Reply(message) => router.shard().tell(self.key, &message),
             Effect::Acknowledge(up_to) => router.shard().acknowledge(self.key, up_to),
+            Effect::Stream(request) => self.stream(*request),
             Effect::Close(reason) => self.close(reason),
             Effect::Do(Deed::Join(group), ack_id) => return self.join(group, ack_id),
             Effect::Do(Deed::Leave(group), ack_id) => {
@@ -404,7 +405,8 @@ impl Connection {
             | Effect::Acknowledge(_)
             | Effect::Do(..)
             | Effect::Invoke(_)
-            | Effect::CancelInvocation(_) => {}
+            | Effect::CancelInvocation(_)
+            | Effect::Stream(_) => {}
         }
     }
 

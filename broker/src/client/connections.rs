@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use slotmap::SecondaryMap;
-use tokio::sync::Notify;
+use slotmap::{SecondaryMap, SparseSecondaryMap};
+use tokio::sync::{Notify, watch};
 
 use codec::message::Downstream;
 use codec::subprotocol::Subprotocol;
@@ -17,12 +17,14 @@ use super::ClientConfig;
 use super::closing::Ended;
 use super::connection::Connection;
 use super::keep_alive::{self, Due, Wheel};
+use super::streaming::IdleTimer;
 use crate::events::Events;
 use crate::hub::{MemberKey, Parcel};
 use crate::model::close::CloseReason;
 use crate::model::survey::{Answer, PermissionAnswer, Question, Survey};
 use crate::router::Router;
 use crate::session::Session;
+use crate::settings::Settings;
 use crate::telemetry::metrics::{Initiator, Metrics, Protocol, WorkerMetrics};
 use crate::telemetry::trace::{self, Excerpt, Record, Tap};
 
@@ -68,6 +70,7 @@ impl Drop for Permit {
 pub struct Connections {
     pub(super) router: Router,
     pub(super) events: Rc<Events>,
+    pub(super) settings: watch::Receiver<Arc<Settings>>,
     pub(super) config: ClientConfig,
     pub(super) metrics: Arc<Metrics>,
     pub(super) counts: WorkerMetrics,
@@ -76,6 +79,8 @@ pub struct Connections {
     pub(super) read_buffer: RefCell<Box<[u8]>>,
     pub(super) write_room: RefCell<Box<[u8]>>,
     pub(super) wheel: RefCell<Wheel>,
+    /// What ends the idle streams of the connections that have streams.
+    pub(super) idle_timers: RefCell<SparseSecondaryMap<MemberKey, IdleTimer>>,
     /// Empty room for the list of members to flush.
     pub(super) spare_dirty: Cell<Vec<MemberKey>>,
     /// Somebody queued something; the flush runs after the tasks that are ready now.
@@ -91,6 +96,8 @@ pub struct ConnectionsParts {
     pub router: Router,
     /// Their way to the application.
     pub events: Rc<Events>,
+    /// Keys and hub settings as they are now.
+    pub settings: watch::Receiver<Arc<Settings>>,
     /// What they are granted.
     pub config: ClientConfig,
     /// Where they are counted.
@@ -102,10 +109,11 @@ pub struct ConnectionsParts {
 impl Connections {
     /// An empty table for a worker.
     pub fn new(parts: ConnectionsParts) -> Self {
-        let ConnectionsParts { router, events, config, metrics, tap } = parts;
+        let ConnectionsParts { router, events, settings, config, metrics, tap } = parts;
         Self {
             router,
             events,
+            settings,
             config,
             counts: metrics.worker(),
             metrics,
@@ -114,6 +122,7 @@ impl Connections {
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into_boxed_slice()),
             write_room: RefCell::new(vec![0; WRITE_ROOM].into_boxed_slice()),
             wheel: RefCell::default(),
+            idle_timers: RefCell::default(),
             spare_dirty: Cell::default(),
             flush_wanted: Notify::new(),
             open: Cell::new(0),
@@ -158,6 +167,7 @@ impl Connections {
         let outbox = self.router.detach(key).unwrap_or_default();
         self.report_end(&connection.session(), &reason);
         self.raise_end(&connection, &reason);
+        self.cancel_streams(&connection);
         connection.end(Ended { reason, outbox });
         // Others may have been told of it.
         self.flush_soon();
@@ -189,11 +199,13 @@ impl Connections {
             }
             Question::Permission { connection, action, group, wish } => {
                 let key = self.router.shard().find(&survey.hub, connection);
-                let table = self.table.borrow();
-                let found = key.and_then(|key| table.get(key));
-                Answer::Permission(found.map_or(PermissionAnswer::NoConnection, |found| {
-                    found.session().on_permission(*action, group, *wish)
-                }))
+                let found = key.and_then(|key| self.table.borrow().get(key).cloned());
+                let Some(found) = found else {
+                    return Answer::Permission(PermissionAnswer::NoConnection);
+                };
+                let answer = found.session().on_permission(*action, group, *wish);
+                self.end_forbidden_streams(&found).await;
+                Answer::Permission(answer)
             }
             Question::Count(_)
             | Question::Members { .. }

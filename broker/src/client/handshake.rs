@@ -30,7 +30,6 @@ use super::connections::{Capacity, Connections, Permit};
 use super::recovery::{self, Desks, Reservation, Unreachable};
 use super::socket::Socket;
 use crate::auth::audience::{Origins, Peer, RequestOrigin};
-use crate::auth::token;
 use crate::events::{Attaching, Correspondence};
 use crate::hub::NewMember;
 use crate::model::close::CloseReason;
@@ -302,7 +301,7 @@ impl Handshake {
         let opening =
             Opening { hub: hub.clone(), connection_id, user_id: claims.user_id, permissions, speech };
         let session = Session::new(opening);
-        let greeting = session.greeting(self.reconnection_token(&session));
+        let greeting = connections.greeting(&session);
         let connections = Rc::clone(connections);
         let arrival = Arrival { key, connections, socket, session, correspondence, keep_alive, permit };
         let connection = Rc::new(Connection::new(arrival));
@@ -318,19 +317,10 @@ impl Handshake {
         }
         connection::start(connection, first);
     }
-
-    /// The proof by which the client of a reliable connection takes it up again.
-    fn reconnection_token(&self, session: &Session) -> Option<String> {
-        if !session.is_reliable() {
-            return None;
-        }
-        let internal = &self.settings.borrow().keys.internal;
-        token::mint_reconnection(session.connection_id(), rand::random(), internal, unix_time()).ok()
-    }
 }
 
 /// Seconds since 1970.
-fn unix_time() -> u64 {
+pub(super) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 

@@ -15,6 +15,7 @@ mod letters;
 mod raising;
 mod recovery;
 mod socket;
+mod streaming;
 
 use std::time::Duration;
 

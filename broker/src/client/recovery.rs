@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codec::ids::{ConnectionId, HubName};
+use codec::message::Downstream;
 use codec::subprotocol::Subprotocol;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -19,9 +20,12 @@ use tokio_rustls::server::TlsStream;
 use super::closing::{self, Ended};
 use super::connection::Connection;
 use super::connections::Connections;
+use super::handshake::unix_time;
 use super::socket::Socket;
+use crate::auth::token;
 use crate::hub::Outbox;
 use crate::model::close::{CloseReason, Ending};
+use crate::session::Session;
 use crate::telemetry::metrics::ConnectOutcome;
 
 /// Longest time from a reservation until the socket is there (`limits.md` 3).
@@ -140,6 +144,15 @@ impl Travelling {
 }
 
 impl Connections {
+    /// What a client is told first. It has the proof by which a reliable connection is taken up again.
+    pub(super) fn greeting(&self, session: &Session) -> Downstream {
+        let mint = || {
+            let internal = &self.settings.borrow().keys.internal;
+            token::mint_reconnection(session.connection_id(), rand::random(), internal, unix_time()).ok()
+        };
+        session.greeting(session.is_reliable().then(mint).flatten())
+    }
+
     /// Answers at this worker's desk, for ever.
     pub async fn keep_reserving(self: Rc<Self>, mut desk: Desk) {
         while let Some(Petition { hub, connection_id, answer }) = desk.0.recv().await {
@@ -214,7 +227,11 @@ impl Connections {
         }
         self.metrics.connect(ConnectOutcome::Recovered);
         self.log(connection, "connection recovered");
-        self.router.shard().resume(connection.key, Instant::now());
+        // The SDKs go on with their streams when they are greeted again, and not before. Others are not used to that.
+        let session = connection.session();
+        let greeting = session.has_streamed().then(|| self.greeting(&session));
+        drop(session);
+        self.router.shard().resume(connection.key, greeting.as_ref(), Instant::now());
         self.look_again(connection, self.now() + u32::from(connection.keep_alive));
         connection.give_socket(socket, first);
         self.flush_soon();

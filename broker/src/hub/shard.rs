@@ -251,12 +251,16 @@ impl Shard {
         Some(std::mem::take(&mut member.outbox))
     }
 
-    /// A suspended member has another socket, and is sent first what its client has not acknowledged.
-    pub fn resume(&mut self, key: MemberKey, now: Instant) {
+    /// A suspended member has another socket, and is sent first a greeting, if there is one for it, and then what its
+    /// client has not acknowledged.
+    pub fn resume(&mut self, key: MemberKey, greeting: Option<&Downstream>, now: Instant) {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
         member.is_suspended = false;
+        if let Some(frame) = greeting.and_then(|greeting| codec::encode(member.encoding(), greeting)) {
+            self.queue.push(key, member, Rc::new(Parcel::new(&frame, None)));
+        }
         let Some(window) = member.window.as_mut() else {
             return;
         };

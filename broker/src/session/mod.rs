@@ -6,10 +6,11 @@
 mod ack;
 mod group_state;
 mod invocation;
+mod stream;
 
 use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, InvocationId, SequenceId, UserId};
 use codec::message::{AckError, Content, Downstream, GroupState, Invoke, Payload, SendToGroup, Upstream};
-use codec::subprotocol::{Encoding, Subprotocol};
+use codec::subprotocol::Subprotocol;
 
 use crate::auth::permission::{Action, Permissions, TooManyExceptions};
 use crate::model::close::CloseReason;
@@ -17,6 +18,9 @@ use crate::model::command::{Body, Command, Target};
 use crate::model::survey::{PermissionAnswer, Wish};
 use ack::AckCache;
 use invocation::Invocations;
+use stream::Streams;
+
+pub use stream::{StreamRequest, StreamStep};
 
 /// See the module.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub struct Session {
     permissions: Permissions,
     conversation: Conversation,
     invocations: Invocations,
+    /// Absent until the client begins a stream.
+    streams: Option<Box<Streams>>,
 }
 
 /// What a session is made from.
@@ -108,6 +114,8 @@ pub enum Effect {
     Invoke(Box<Invoke>),
     /// Drop this invocation.
     CancelInvocation(InvocationId),
+    /// Let [`Session::on_stream`] judge this at the time that it is.
+    Stream(Box<StreamRequest>),
     /// End the connection.
     Close(CloseReason),
 }
@@ -162,7 +170,7 @@ impl Session {
             Speech::Simple(mode) => Conversation::Simple(Box::new(mode)),
         };
         let invocations = Invocations::default();
-        Self { hub, connection_id, user_id, permissions, conversation, invocations }
+        Self { hub, connection_id, user_id, permissions, conversation, invocations, streams: None }
     }
 
     /// The hub that the connection belongs to.
@@ -317,22 +325,14 @@ impl Session {
             Upstream::CancelInvocation(id) => self.on_cancel(id),
             // Reserved for invocations of clients by the service, of which there are none.
             Upstream::InvokeResponse => Effect::Nothing,
-            Upstream::StreamStart(_) | Upstream::StreamData(_) | Upstream::StreamEnd(_) => {
-                self.refuse_message()
-            }
-            Upstream::InvalidStream(_) => self.refuse_message(),
+            Upstream::StreamStart(start) => Effect::Stream(Box::new(StreamRequest::Start(start))),
+            Upstream::StreamData(data) => Effect::Stream(Box::new(StreamRequest::Data(data))),
+            Upstream::StreamEnd(end) => Effect::Stream(Box::new(StreamRequest::End(end))),
+            Upstream::InvalidStream(invalid) => Effect::Stream(Box::new(StreamRequest::Invalid(invalid))),
             Upstream::SetGroupState { group, state, ack_id } => self.set_group_state(group, state, ack_id),
             Upstream::SubscribeGroupState { group, ack_id } => self.subscribe_group_state(group, ack_id),
             Upstream::UnsubscribeGroupState { group, ack_id } => self.unsubscribe_group_state(group, ack_id),
         }
-    }
-
-    /// The end over a message that is not offered.
-    fn refuse_message(&self) -> Effect {
-        Effect::Close(match self.subprotocol().map(Subprotocol::encoding) {
-            Some(Encoding::Protobuf) => CloseReason::InvalidProtobufMessage,
-            _ => CloseReason::InvalidJsonMessage,
-        })
     }
 
     /// The refusal of a request that was carried out before or is not permitted.
@@ -365,17 +365,20 @@ impl Session {
     }
 
     fn command(&self, send: SendToGroup, echo: Echo) -> Command {
-        let excluded = match echo {
-            Echo::Wanted => Vec::new(),
-            Echo::Unwanted => vec![self.connection_id.clone()],
-        };
         Command {
             hub: self.hub.clone(),
             target: Target::Group(send.group),
             body: Body::Message { from_user_id: self.user_id.clone(), content: send.content, stream: None },
-            excluded,
+            excluded: self.excluded(echo),
             filter: None,
             time_to_live: send.time_to_live,
+        }
+    }
+
+    fn excluded(&self, echo: Echo) -> Vec<ConnectionId> {
+        match echo {
+            Echo::Wanted => Vec::new(),
+            Echo::Unwanted => vec![self.connection_id.clone()],
         }
     }
 

@@ -43,6 +43,7 @@ pub(super) fn describe(session: &mut Session, effect: Effect) -> String {
         Effect::Acknowledge(SequenceId(up_to)) => format!("acknowledge {up_to}"),
         Effect::Invoke(invoke) => format!("invoke {} as {}", invoke.event, invoke.invocation_id),
         Effect::CancelInvocation(id) => format!("cancel {id}"),
+        Effect::Stream(request) => format!("{request:?}"),
         Effect::Do(deed, ack_id) => {
             let deed = match deed {
                 Deed::Join(group) => format!("join {group}"),

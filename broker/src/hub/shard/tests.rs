@@ -224,7 +224,7 @@ fn a_reliable_member_is_sent_again_what_it_has_not_acknowledged() {
     shard.tell(key, &Downstream::Pong);
     deliver(&mut shard, command(Target::Connection(id(7))));
     assert!(shard.is_clean() && shard.begin_flush(key, Instant::now()).is_none(), "there is no socket");
-    shard.resume(key, Instant::now());
+    shard.resume(key, None, Instant::now());
     assert_eq!(shard.take_dirty(Vec::new()), [key]);
     let second = drain(&mut shard, key);
     assert_eq!(sequence_ids(&second), [2, 3, 4], "no control frame is kept");
