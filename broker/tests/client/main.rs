@@ -16,3 +16,4 @@ mod protobuf;
 mod protobuf_malformed;
 mod publishing;
 mod simple;
+mod streams;

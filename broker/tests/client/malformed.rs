@@ -77,13 +77,46 @@ async fn an_unknown_or_absent_type_closes_with_1007() {
 }
 
 #[tokio::test]
-async fn messages_of_features_that_are_not_offered_close_with_1007() {
-    check_all([
-        r#"{"type":"streamData","streamId":"s","streamSequenceId":1,"dataType":"text","data":"x"}"#,
-        r#"{"type":"sendToGroup","group":"g","stream":{"streamId":"s"},"ackId":1}"#,
-        r#"{"type":"streamEnd","streamId":"s","streamSequenceId":1}"#,
-    ])
-    .await;
+async fn a_stream_message_of_wrong_types_closes_with_1007() {
+    let starts = [
+        r#""stream":{}"#,
+        r#""stream":[]"#,
+        r#""stream":"s""#,
+        r#""stream":{"streamId":null}"#,
+        r#""stream":{"streamId":1}"#,
+        r#""stream":{"streamId":"s","idleTimeoutMs":"1"}"#,
+        r#""stream":{"streamId":"s","idleTimeoutMs":true}"#,
+        r#""stream":{"streamId":"s","idleTimeoutMs":{}}"#,
+        r#""stream":{"streamId":"s"},"noEcho":1"#,
+        r#""stream":{"streamId":"s"},"ackId":"1""#,
+    ];
+    let mut texts: Vec<String> =
+        Vec::from(starts.map(|start| format!(r#"{{"type":"sendToGroup","group":"g",{start}}}"#)));
+    texts.push(r#"{"type":"sendToGroup","group":"","stream":{"streamId":"s"}}"#.to_owned());
+    texts.push(r#"{"type":"sendToGroup","stream":{"streamId":"s"}}"#.to_owned());
+    for rest in [
+        "",
+        r#","streamId":null"#,
+        r#","streamId":1"#,
+        r#","streamId":"s","streamSequenceId":"1","dataType":"text","data":"x""#,
+        r#","streamId":"s","streamSequenceId":-1,"dataType":"text","data":"x""#,
+        r#","streamId":"s","streamSequenceId":1.5,"dataType":"text","data":"x""#,
+        r#","streamId":"s","streamSequenceId":1,"dataType":"text","data":1"#,
+        r#","streamId":"s","streamSequenceId":1,"dataType":"json","data":null"#,
+        r#","streamId":"s","streamSequenceId":1,"dataType":"xml","data":"x""#,
+    ] {
+        texts.push(format!(r#"{{"type":"streamData"{rest}}}"#));
+    }
+    for rest in [
+        "",
+        r#","streamId":1"#,
+        r#","streamId":"s","error":1"#,
+        r#","streamId":"s","error":{"message":1}"#,
+        r#","streamId":"s","error":{"userErrorCode":1}"#,
+    ] {
+        texts.push(format!(r#"{{"type":"streamEnd"{rest}}}"#));
+    }
+    check_all(texts).await;
 }
 
 #[tokio::test]

@@ -57,12 +57,12 @@ async fn what_is_no_message_closes_with_1007() {
 }
 
 #[tokio::test]
-async fn messages_of_features_that_are_not_offered_close_with_1007() {
-    let frames: [&[u8]; 4] = [
-        b"\x6a\x03\x0a\x01s",
-        b"\x72\x03\x0a\x01s",
-        b"\x0a\x08\x0a\x01g\x3a\x03\x0a\x01s",
-        b"\x2a\x0d\x0a\x01e\x12\x03\x0a\x01x\x2a\x03\x0a\x01s",
+async fn stream_messages_without_a_group_or_a_value_close_with_1007() {
+    let frames: [&[u8]; 3] = [
+        // A start without a group, a part whose data have no member, a part of text that is not UTF-8.
+        b"\x0a\x05\x3a\x03\x0a\x01s",
+        b"\x6a\x07\x0a\x01s\x10\x01\x1a\x00",
+        b"\x6a\x0a\x0a\x01s\x10\x01\x1a\x03\x0a\x01\xff",
     ];
     check_all(frames.map(Frame::binary), 1007, INVALID).await;
 }

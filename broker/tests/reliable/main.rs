@@ -17,4 +17,5 @@ mod protobuf;
 mod recovery;
 mod refusal;
 mod sequence;
+mod streams;
 mod window;

@@ -17,6 +17,7 @@ mod raw;
 mod rest;
 mod server;
 mod spec;
+pub mod streams;
 mod token;
 
 use std::future::Future;
