@@ -124,7 +124,7 @@ impl Saying {
     }
 
     /// An event that would begin a stream.
-    pub fn as_event(self) -> Self {
+    pub fn on_event(self) -> Self {
         let Upstream::SendToGroupMessage(message) = self.protobuf else {
             panic!("no stream start");
         };

@@ -123,7 +123,7 @@ test("both sides are told when nothing happens in a stream", async (t) => {
   const hub = Hub.for(t, HTTP);
   const listener = await listen(hub);
   const publisher = await publish(hub);
-  const writer = await publisher.client.openGroupStream("room", { idleTimeoutInMs: 200 });
+  const writer = await publisher.client.openGroupStream("room", { idleTimeoutInMs: 500 });
   const told = new Promise((resolve) => writer.onError(resolve));
   await writer.write("and then", "text");
   const { parts, error } = await endOf(await listener.next());

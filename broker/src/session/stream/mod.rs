@@ -127,9 +127,12 @@ impl Session {
         self.break_stream(stream_id, StreamFailure::InternalServerError, error)
     }
 
-    /// Ends a stream in which nothing has happened for too long, if there is one.
+    /// Ends the stream that should have ended first because nothing happens in it, if there is one.
     pub fn end_idle_stream(&mut self, now: Instant) -> Option<StreamStep> {
-        let id = self.find_stream(|_, stream| stream.deadline <= now)?;
+        let active = self.streams.as_ref()?.active.iter();
+        let (id, _) =
+            active.min_by_key(|(_, stream)| stream.deadline).filter(|(_, stream)| stream.deadline <= now)?;
+        let id = id.clone();
         self.break_stream(&id, StreamFailure::IdleTimeout, StreamClosedError::IdleTimeout)
     }
 

@@ -289,6 +289,27 @@ fn each_stream_has_an_idle_timeout_of_its_own_and_five_minutes_unless_it_says_so
 }
 
 #[test]
+fn streams_that_are_found_idle_together_end_in_the_order_of_their_time() {
+    let mut publisher = Publisher::permitted();
+    for (id, timeout) in [("a", 3000), ("b", 1000), ("c", 2000)] {
+        let start = format!(
+            r#"{{"type":"sendToGroup","group":"g","stream":{{"streamId":"{id}","idleTimeoutMs":{timeout}}}}}"#
+        );
+        publisher.check(&[(0, &start, &format!("ack {id} 1"))]);
+    }
+    let ends = [(); 4].map(|()| publisher.idle(3000));
+    assert_eq!(
+        ends,
+        [
+            "g b#1 IdleTimeout; closed b IdleTimeout",
+            "g c#1 IdleTimeout; closed c IdleTimeout",
+            "g a#1 IdleTimeout; closed a IdleTimeout",
+            "nothing",
+        ]
+    );
+}
+
+#[test]
 fn a_revoked_permission_ends_the_streams_of_the_group_and_no_others() {
     let mut publisher = Publisher::permitted();
     publisher.check(&[
