@@ -16,6 +16,8 @@ const PARTS = 3000;
 const CUT_EVERY = 500;
 /** So many are written at a time. */
 const BURST = 50;
+/** A client that is not told to go on waits for ever. */
+const IN_TIME = { timeout: 30_000 };
 /** Pause after that: the client acknowledges what it receives once a second, and may owe 1,000 messages. */
 const PAUSE = 80;
 
@@ -150,7 +152,7 @@ test("a permission that is revoked breaks a stream off on both sides", async (t)
   assert.equal((await inTime(told, "the publisher's error")).name, "Forbidden");
 });
 
-test("a long stream arrives whole, once and in order while publisher and member lose their network", async (t) => {
+test("a long stream arrives whole, once and in order while publisher and member lose their network", IN_TIME, async (t) => {
   const proxy = await Proxy.start(HTTP);
   const far = Hub.for(t, proxy.transport);
   t.after(() => proxy.close());
