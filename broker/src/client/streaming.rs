@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::connections::Connections;
 use crate::hub::MemberKey;
-use crate::session::{Failure, Session, StreamRequest, StreamStep};
+use crate::session::{Session, StreamRequest, StreamStep};
 
 /// A task that ends the idle streams of one connection. Dropping it ends the task.
 pub(super) struct IdleTimer {
@@ -46,8 +46,11 @@ impl Connection {
         match step {
             StreamStep::Tell(message) => router.shard().tell(self.key, &message),
             StreamStep::Publish(part, stream_id) => {
-                let routed = router.submit(*part).map_err(|_| Failure::Broker);
-                let next = self.session().on_part_routed(&stream_id, routed);
+                let routed = router.submit(*part);
+                let next = match routed {
+                    Ok(()) => self.session().on_part_published(&stream_id),
+                    Err(_) => self.session().on_part_lost(&stream_id),
+                };
                 if let Some(step) = next {
                     self.take_step(step);
                 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::dialect::Dialect;
 use crate::peer::Peer;
 use crate::support::{Answer, Arrived, Frame, Gate, Handler, Server};
 
@@ -38,7 +39,7 @@ async fn an_answer_is_no_reliable_message() {
     let handler = Handler::start().await;
     handler.always("slow", Answer::text("soon"));
     let server = start(&handler, 30).await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, Dialect::Json).await;
     invoke(&mut peer, &handler).await;
     assert_eq!(peer.next().await, answered("soon"));
     let mut peer = lose(peer).await.recover(&server).await;
@@ -52,7 +53,7 @@ async fn an_answer_that_comes_while_the_client_is_away_is_lost_and_the_id_free()
     handler.once("slow", Answer::text("lost").header("ce-connectionState", "s").held_by(&gate));
     handler.always("slow", Answer::text("again"));
     let server = start(&handler, 30).await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, Dialect::Json).await;
     let call = invoke(&mut peer, &handler).await;
     let ticket = lose(peer).await;
     gate.open();
@@ -77,7 +78,7 @@ async fn an_answer_that_comes_late_finds_the_client_on_its_new_socket() {
     let gate = Gate::new();
     handler.once("slow", Answer::text("late").held_by(&gate));
     let server = start(&handler, 30).await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, Dialect::Json).await;
     let call = invoke(&mut peer, &handler).await;
     let mut peer = lose(peer).await.recover(&server).await;
     peer.expect_nothing_before_pong().await;
@@ -91,7 +92,7 @@ async fn a_client_that_has_come_back_may_still_cancel() {
     let handler = Handler::start().await;
     handler.once("slow", Answer::never());
     let server = start(&handler, 30).await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, Dialect::Json).await;
     let call = invoke(&mut peer, &handler).await;
     let mut peer = lose(peer).await.recover(&server).await;
     peer.send(json!({"type": "cancelInvocation", "invocationId": "1"})).await;
@@ -104,7 +105,7 @@ async fn a_connection_that_ends_without_a_socket_takes_its_invocations_back() {
     let handler = Handler::start().await;
     handler.always("slow", Answer::never());
     let server = start(&handler, 1).await;
-    let mut peer = Peer::connect(&server).await;
+    let mut peer = Peer::connect(&server, Dialect::Json).await;
     let call = invoke(&mut peer, &handler).await;
     let ticket = lose(peer).await;
     assert!(call.is_open());

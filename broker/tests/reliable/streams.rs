@@ -8,6 +8,7 @@ use proto::client::downstream_message::Message as Downstream;
 use proto::client::downstream_message::system_message::Message as System;
 use serde_json::Value;
 
+use crate::dialect::Dialect;
 use crate::peer::{Ticket, next_frame};
 use crate::support::streams::{Saying, Wire, end, heard, message, part, ping, start, start_for, start_to};
 use crate::support::{Client, ClientSpec, Frame, RawSocket, Server};
@@ -79,7 +80,11 @@ fn ticket(wire: Wire, frame: &Frame) -> Ticket {
             (connected.connection_id, connected.reconnection_token.unwrap())
         }
     };
-    Ticket { hub: "chat".to_owned(), id, token }
+    let dialect = match wire {
+        Wire::Json => Dialect::Json,
+        Wire::Protobuf => Dialect::Protobuf,
+    };
+    Ticket { dialect, hub: "chat".to_owned(), id, token }
 }
 
 /// A plain member of `g`.

@@ -191,14 +191,14 @@ mod tests {
     #[test]
     fn a_sequence_id_is_found_where_there_is_one() {
         let content = Content { payload: Payload::text("number:00000000x"), metadata: None };
-        let message = Downstream::Message { origin: Origin::Server, content };
+        let message = Downstream::Message { origin: Origin::Server, content, stream: None };
         for subprotocol in Subprotocol::ALL {
             let (speech, plain) = (Speech::of(subprotocol), content_of(subprotocol, &message));
             assert_eq!(speech.sequence_id(&plain), None);
             let frame = codec::encode(subprotocol.encoding(), &message).unwrap();
             for id in [1, 300, u64::MAX] {
                 let sequenced = codec::sequence(subprotocol.encoding(), &frame, SequenceId(id)).unwrap();
-                let whole = [sequenced.head.bytes(), &sequenced.tail].concat();
+                let whole = [sequenced.head.bytes(), sequenced.tail].concat();
                 let header = Header::parse(&whole).unwrap();
                 assert_eq!(speech.sequence_id(&whole[header.len..]), Some(id));
             }

@@ -120,6 +120,7 @@ impl Worker {
         let connections = Rc::new(Connections::new(ConnectionsParts {
             router: router.clone(),
             events: Rc::new(events()),
+            settings: settings(),
             config: CONFIG,
             metrics: metrics(),
             tap: Tap::default(),

@@ -231,10 +231,10 @@ fn a_reliable_subscriber_that_acknowledges_nothing_goes_on() {
     }
     show(&mut shard, keys[0], "a");
     assert!(shard.take_overrun().is_empty());
-    shard.resume(keys[0], Instant::now());
+    shard.resume(keys[0], None, Instant::now());
     assert_eq!(told(&mut shard, keys[0]), ["snapshot ", "update b199", "update a"]);
     shard.acknowledge(keys[0], SequenceId(u64::MAX));
     shard.suspend(keys[0]);
-    shard.resume(keys[0], Instant::now());
+    shard.resume(keys[0], None, Instant::now());
     assert!(told(&mut shard, keys[0]).is_empty());
 }

@@ -529,7 +529,7 @@ impl Model {
         if line.is_some() {
             self.shard.suspend(*key);
         }
-        self.shard.resume(*key, Instant::now());
+        self.shard.resume(*key, None, Instant::now());
         self.peers[peer].resume();
     }
 

@@ -17,7 +17,7 @@ use codec::message::{
     StreamFragment, StreamNackError, StreamPart, StreamProgress, StreamSequenceId, StreamStart,
 };
 
-use super::{Echo, Failure, Session};
+use super::{Echo, Session};
 use crate::auth::permission::Action;
 use crate::model::command::{Body, Command, Target};
 use memory::Memory;
@@ -49,7 +49,8 @@ pub enum StreamRequest {
 pub enum StreamStep {
     /// The publisher is told this.
     Tell(Downstream),
-    /// This part goes to the group, and then [`Session::on_part_routed`] says what the publisher is told.
+    /// This part goes to the group, and then [`Session::on_part_published`] or
+    /// [`Session::on_part_lost`] says what the publisher is told.
     Publish(Box<Command>, StreamId),
     /// The stream is over: this last message goes to the group as far as it gets, and then the publisher is told.
     End {
@@ -113,16 +114,14 @@ impl Session {
         }
     }
 
-    /// What became of the last part of a stream that was to be published.
-    pub fn on_part_routed(
-        &mut self,
-        stream_id: &StreamId,
-        routed: Result<(), Failure>,
-    ) -> Option<StreamStep> {
-        if routed.is_ok() {
-            let next = self.active(stream_id)?.next;
-            return Some(acknowledge(stream_id.clone(), next));
-        }
+    /// The last part of a stream has gone to the group.
+    pub fn on_part_published(&mut self, stream_id: &StreamId) -> Option<StreamStep> {
+        let next = self.active(stream_id)?.next;
+        Some(acknowledge(stream_id.clone(), next))
+    }
+
+    /// The last part of a stream could not go to the whole group, so the stream cannot go on.
+    pub fn on_part_lost(&mut self, stream_id: &StreamId) -> Option<StreamStep> {
         let error = StreamClosedError::InternalServerError;
         self.break_stream(stream_id, StreamFailure::InternalServerError, error)
     }

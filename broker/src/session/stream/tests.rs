@@ -15,8 +15,8 @@ const END: &str = r#"{"type":"streamEnd","streamId":"s"}"#;
 struct Publisher {
     session: Session,
     begin: Instant,
-    /// What the router says to each part.
-    routed: Result<(), Failure>,
+    /// What becomes of the parts that it publishes.
+    routed: fn(&mut Session, &StreamId) -> Option<StreamStep>,
 }
 
 impl Publisher {
@@ -29,7 +29,7 @@ impl Publisher {
             permissions: Permissions::from_roles(&roles).0,
             speech: Speech::Messages(Subprotocol::Json),
         });
-        Self { session, begin: Instant::now(), routed: Ok(()) }
+        Self { session, begin: Instant::now(), routed: Session::on_part_published }
     }
 
     fn permitted() -> Self {
@@ -56,7 +56,7 @@ impl Publisher {
             None => "nothing".to_owned(),
             Some(StreamStep::Tell(message)) => told(&message),
             Some(StreamStep::Publish(part, id)) => {
-                let next = self.session.on_part_routed(&id, self.routed);
+                let next = (self.routed)(&mut self.session, &id);
                 format!("{}; {}", published(&part), self.take(next))
             }
             Some(StreamStep::End { last, closed }) => format!("{}; {}", published(&last), told(&closed)),
@@ -344,7 +344,7 @@ fn permission_is_looked_at_again_for_each_part() {
 fn a_stream_of_which_a_part_cannot_be_published_ends_on_both_sides() {
     let mut publisher = Publisher::permitted();
     publisher.check(&[(0, START, "ack s 1"), (0, &data("s", 1), "g s#1 x; ack s 2")]);
-    publisher.routed = Err(Failure::Broker);
+    publisher.routed = Session::on_part_lost;
     let lost = "g s#2 x; g s#3 InternalServerError; closed s InternalServerError";
     publisher.check(&[(0, &data("s", 2), lost), (0, &data("s", 2), "closed s InternalServerError")]);
 }
