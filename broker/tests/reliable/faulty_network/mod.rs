@@ -44,17 +44,20 @@ async fn each_message_arrives_once_and_in_order_whatever_happens_to_the_sockets(
 
     let deadline = Duration::from_secs(60) + Duration::from_millis(5) * u32::try_from(messages).unwrap();
     let all_received = async {
-        while let Some(published) = publishers.join_next().await {
-            published.unwrap();
-        }
-        tokio::select! {
-            () = plan.wait_until(|| plan.missing().is_empty()) => {}
-            // Before the end only a failure ends a member.
-            failed = members.join_next() => failed.unwrap().unwrap(),
-        }
-    };
-    let all_received = async {
-        if tokio::time::timeout(deadline, all_received).await.is_err() {
+        let received = async {
+            while let Some(published) = publishers.join_next().await {
+                published.unwrap();
+            }
+            plan.wait_until(|| plan.missing().is_empty()).await;
+        };
+        let outcome = tokio::time::timeout(deadline, async {
+            tokio::select! {
+                () = received => {}
+                // Before the farewell only a failure ends a member.
+                failed = members.join_next() => failed.unwrap().unwrap(),
+            }
+        });
+        if outcome.await.is_err() {
             panic!("within {deadline:?} there did not come {}", plan.missing().join("; "));
         }
     };
