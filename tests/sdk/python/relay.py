@@ -47,8 +47,9 @@ class Relay:
     async def _suffer(self, seed: str) -> None:
         for fault in faults(seed):
             await asyncio.sleep(fault.after)
-            if self._links:
-                self._links[int(fault.victim * len(self._links))].suffer(fault)
+            links = [link for link in self._links if link.is_answered]
+            if links:
+                links[int(fault.victim * len(links))].suffer(fault)
                 self._counts[fault.kind] += 1
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,6 +72,13 @@ class _Link:
     def __init__(self, near, far) -> None:
         self._writers = (near[1], far[1])
         self._lanes = {"up": _Lane(near[0], far[1]), "down": _Lane(far[0], near[1])}
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether something has come from the server. Until then it is left alone: when an attempt to come back fails,
+        the package sometimes believes that another of its threads will try again, and none does.
+        """
+        return self._lanes["down"].has_carried
 
     async def carry(self) -> None:
         try:
@@ -105,6 +113,7 @@ class _Lane:
 
     def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         self._source, self._sink = source, sink
+        self.has_carried = False
         self.held_until = self.late_until = self.latency = 0.0
         # A kill or a half-close that happens within the next piece.
         self.end: Fault | None = None
@@ -119,6 +128,7 @@ class _Lane:
                 break
             self._sink.write(piece)
             await self._sink.drain()
+            self.has_carried = True
         await self._until_due()
         self._sink.write_eof()
 
