@@ -3,7 +3,7 @@
 use crate::ids::SequenceId;
 use crate::message::{Downstream, FrameKind};
 use crate::subprotocol::Encoding;
-use crate::websocket::{Frame, Head, Opcode};
+use crate::websocket::{self, Frame, Opcode};
 use crate::{json, protobuf, simple};
 
 /// Encodes a message as the bytes that a socket of this encoding needs; `None` when the encoding has no form for it,
@@ -23,41 +23,84 @@ pub fn encode(encoding: Encoding, message: &Downstream) -> Option<Frame> {
     }
 }
 
-/// A frame with a sequence id: a beginning of its own, and the rest that it shares with the frame without one.
-#[derive(Debug, Clone)]
+/// How a frame reads with a sequence id: a beginning of its own, and the rest that it shares with the frame without one.
+#[derive(Debug, Clone, Copy)]
 pub struct Sequenced<'a> {
-    /// What stands first on the wire.
-    pub head: Head,
-    /// What follows it.
-    pub tail: &'a [u8],
-}
-
-impl Sequenced<'_> {
-    /// Bytes on the wire.
-    pub fn wire_len(&self) -> usize {
-        self.head.bytes().len() + self.tail.len()
-    }
+    encoding: Encoding,
+    id: SequenceId,
+    /// What is shared.
+    tail: &'a [u8],
+    /// Bytes of the content that stand before it.
+    start_len: usize,
+    /// First byte of the content without an id.
+    first: u8,
 }
 
 /// Gives a message that is encoded already its sequence id, without encoding it again; `None` when the encoding has no
 /// place for one. `frame` must be that of a message which [is sequenced](Downstream::is_sequenced).
+#[inline]
 pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Sequenced<'_>> {
     let content = frame.content();
-    match encoding {
-        Encoding::Json => {
-            // All but the first brace.
-            let tail = content.get(1..).unwrap_or_default();
-            let head = Head::build(Opcode::Text, tail.len(), |out| json::sequence_start(id, out));
-            Some(Sequenced { head, tail })
-        }
+    let first = *content.first()?;
+    let (tail, start_len) = match encoding {
+        // All but the first brace.
+        Encoding::Json => (&content[1..], json::sequence_start_len(id)),
         Encoding::Protobuf => {
             let tail = &content[protobuf::prefix_len(content)..];
-            let start = |out: &mut &mut [u8]| protobuf::sequence_start(content, tail.len(), id, out);
-            let head = Head::build(Opcode::Binary, tail.len(), start);
-            Some(Sequenced { head, tail })
+            (tail, protobuf::sequence_start_len(tail.len(), id))
         }
         // Payloads alone have no place for one.
-        Encoding::Simple => None,
+        Encoding::Simple => return None,
+    };
+    Some(Sequenced { encoding, id, tail, start_len, first })
+}
+
+impl<'a> Sequenced<'a> {
+    /// Bytes of the longest head: the frame's header and the start of its content.
+    pub const MAX_HEAD: usize = 48;
+
+    /// Bytes of the head.
+    #[inline]
+    pub fn head_len(&self) -> usize {
+        websocket::header_len(self.content_len()) + self.start_len
+    }
+
+    /// What follows the head.
+    #[inline]
+    pub fn tail(&self) -> &'a [u8] {
+        self.tail
+    }
+
+    /// Bytes on the wire.
+    #[inline]
+    pub fn wire_len(&self) -> usize {
+        self.head_len() + self.tail.len()
+    }
+
+    fn content_len(&self) -> usize {
+        self.start_len + self.tail.len()
+    }
+
+    /// All of it, for those who have a single receiver.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.head_len()];
+        self.write_head(&mut bytes);
+        bytes.extend_from_slice(self.tail);
+        bytes
+    }
+
+    /// Writes the head into `room`, which must have as many bytes as the head.
+    #[inline]
+    pub fn write_head(&self, room: &mut [u8]) {
+        let opcode = if self.encoding == Encoding::Protobuf { Opcode::Binary } else { Opcode::Text };
+        let (header, start) = room.split_at_mut(websocket::header_len(self.content_len()));
+        websocket::write_header(opcode, self.content_len(), header);
+        match self.encoding {
+            Encoding::Protobuf => {
+                protobuf::write_sequence_start(self.first, self.tail.len(), self.id, start);
+            }
+            Encoding::Json | Encoding::Simple => json::write_sequence_start(self.id, start),
+        }
     }
 }
 
@@ -72,13 +115,14 @@ mod tests {
             let content = Content { payload: Payload::text("x".repeat(len)), metadata: None };
             let message = Downstream::Message { origin: Origin::Server, content, stream: None };
             let frame = encode(Encoding::Json, &message).unwrap();
-            let Sequenced { head, tail } = sequence(Encoding::Json, &frame, SequenceId(id)).unwrap();
+            let sequenced = sequence(Encoding::Json, &frame, SequenceId(id)).unwrap();
             let plain = frame.content();
-            assert_eq!(tail.as_ptr(), plain[1..].as_ptr(), "nothing is copied");
+            assert_eq!(sequenced.tail().as_ptr(), plain[1..].as_ptr(), "nothing is copied");
             let expected = format!(r#"{{"sequenceId":{id},{}"#, std::str::from_utf8(&plain[1..]).unwrap());
-            let whole = [head.bytes(), tail].concat();
-            assert_eq!(whole.len(), sequence(Encoding::Json, &frame, SequenceId(id)).unwrap().wire_len());
+            assert!(sequenced.head_len() <= Sequenced::MAX_HEAD);
+            let whole = sequenced.to_vec();
             assert_eq!(whole, *Frame::new(Opcode::Text, expected.as_bytes()).bytes());
+            assert_eq!(whole.len(), sequenced.wire_len());
         };
         for len in [0, 20, 40, 60, 65_400, 65_536] {
             for id in [1, 9, 10, 1_000, u64::MAX] {

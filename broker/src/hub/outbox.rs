@@ -49,27 +49,22 @@ impl Parcel {
 }
 
 /// A parcel for one member, with the member's own sequence id if it has one. The bytes that hold the id are made when
-/// the socket takes them, so that all that a member keeps of a message are a pointer and two numbers.
+/// the socket takes them, so that all that a member keeps of a message are a pointer and a number.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     parcel: Rc<Parcel>,
     /// 0 without one.
     id: SequenceId,
-    /// Bytes on the wire.
-    len: usize,
 }
 
 impl Delivery {
     pub(super) fn plain(parcel: Rc<Parcel>) -> Self {
-        let len = parcel.frame.bytes().len();
-        Self { parcel, id: SequenceId(0), len }
+        Self { parcel, id: SequenceId(0) }
     }
 
     /// With a sequence id, unless the frame has no place for one.
     pub(super) fn sequenced(parcel: &Rc<Parcel>, id: SequenceId) -> Self {
-        let sequenced = codec::sequence(parcel.encoding, &parcel.frame, id);
-        let len = sequenced.map_or(parcel.frame.bytes().len(), |sequenced| sequenced.wire_len());
-        Self { parcel: Rc::clone(parcel), id, len }
+        Self { parcel: Rc::clone(parcel), id }
     }
 
     pub(super) fn id(&self) -> SequenceId {
@@ -78,7 +73,17 @@ impl Delivery {
 
     /// Bytes on the wire.
     pub(super) fn len(&self) -> usize {
-        self.len
+        match self.with_id() {
+            Some(sequenced) => sequenced.wire_len(),
+            None => self.parcel.frame.bytes().len(),
+        }
+    }
+
+    fn with_id(&self) -> Option<Sequenced<'_>> {
+        if self.id == SequenceId(0) {
+            return None;
+        }
+        codec::sequence(self.parcel.encoding, &self.parcel.frame, self.id)
     }
 
     #[cfg(test)]
@@ -92,16 +97,18 @@ impl Delivery {
 
     /// Adds all but the first `skip` bytes to what is to be written.
     fn gather<'a>(&'a self, skip: usize, gather: &mut Gather<'a, '_>) -> Result<(), Full> {
-        let Parcel { frame, encoding, .. } = &*self.parcel;
-        let numbered = (self.id > SequenceId(0)).then(|| codec::sequence(*encoding, frame, self.id));
-        let Some(Sequenced { head, tail }) = numbered.flatten() else {
-            return gather.add(&frame.bytes()[skip..]);
+        let Some(sequenced) = self.with_id() else {
+            return gather.add(&self.parcel.frame.bytes()[skip..]);
         };
-        let head = head.bytes();
-        if skip < head.len() {
-            gather.copy(&head[skip..])?;
+        let head_len = sequenced.head_len();
+        if skip == 0 {
+            sequenced.write_head(gather.reserve(head_len)?);
+        } else if skip < head_len {
+            let mut head = [0; Sequenced::MAX_HEAD];
+            sequenced.write_head(&mut head[..head_len]);
+            gather.copy(&head[skip..head_len])?;
         }
-        gather.add(&tail[skip.saturating_sub(head.len())..])
+        gather.add(&sequenced.tail()[skip.saturating_sub(head_len)..])
     }
 }
 
@@ -171,6 +178,11 @@ impl Outbox {
 
     /// Notes that the socket has taken `bytes` more.
     pub fn advance(&mut self, bytes: usize) {
+        if bytes == self.len_bytes() {
+            self.waiting.clear();
+            (self.bytes, self.taken) = (0, 0);
+            return;
+        }
         let mut taken = self.taken + bytes;
         while let Some(first) = self.waiting.front() {
             let len = first.len();

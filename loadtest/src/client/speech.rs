@@ -198,7 +198,7 @@ mod tests {
             let frame = codec::encode(subprotocol.encoding(), &message).unwrap();
             for id in [1, 300, u64::MAX] {
                 let sequenced = codec::sequence(subprotocol.encoding(), &frame, SequenceId(id)).unwrap();
-                let whole = [sequenced.head.bytes(), sequenced.tail].concat();
+                let whole = sequenced.to_vec();
                 let header = Header::parse(&whole).unwrap();
                 assert_eq!(speech.sequence_id(&whole[header.len..]), Some(id));
             }

@@ -25,13 +25,13 @@ fuzz_target!(|bytes: &[u8]| {
     let [json, protobuf] = [Encoding::Json, Encoding::Protobuf].map(|encoding| {
         let frame = codec::encode(encoding, &message).expect("both know envelopes");
         let sequenced = codec::sequence(encoding, &frame, SequenceId(id)).expect("both have sequence ids");
-        let wire = [sequenced.head.bytes(), &sequenced.tail].concat();
+        let wire = sequenced.to_vec();
         let header = match wire[1] {
             126 => 4,
             127 => 10,
             _ => 2,
         };
-        (frame.content(), wire[header..].to_vec())
+        (frame.content().to_vec(), wire[header..].to_vec())
     });
 
     let read =

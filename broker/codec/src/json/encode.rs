@@ -57,12 +57,28 @@ pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes what a message with a sequence id begins with, instead of the `{` of the same message without one. The place
-/// of a property in its object is free, so that all that follows is the same for every receiver.
-pub(crate) fn sequence_start(SequenceId(id): SequenceId, out: &mut &mut [u8]) {
-    // A head has room for the longest start. This runs for every delivery, so nothing is formatted.
-    for part in [r#"{"sequenceId":"#, itoa::Buffer::new().format(id), ","] {
-        let _ = out.write_all(part.as_bytes());
+/// What stands before a sequence id.
+const SEQUENCE_START: &[u8] = br#"{"sequenceId":"#;
+
+/// Bytes that a message with this sequence id begins with, instead of the `{` of the same message without one. The
+/// place of a property in its object is free, so that all that follows is the same for every receiver.
+#[inline]
+pub(crate) fn sequence_start_len(SequenceId(id): SequenceId) -> usize {
+    let digits = id.checked_ilog10().unwrap_or_default() as usize + 1;
+    SEQUENCE_START.len() + digits + 1
+}
+
+/// Writes them into `room`, which must have as many bytes. This runs for every delivery, so nothing is formatted.
+#[inline]
+pub(crate) fn write_sequence_start(SequenceId(mut id): SequenceId, room: &mut [u8]) {
+    let (start, rest) = room.split_at_mut(SEQUENCE_START.len());
+    start.copy_from_slice(SEQUENCE_START);
+    if let [digits @ .., comma] = rest {
+        *comma = b',';
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (id % 10) as u8;
+            id /= 10;
+        }
     }
 }
 

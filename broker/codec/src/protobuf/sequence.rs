@@ -12,24 +12,31 @@ const DATA_MESSAGE: u8 = 2;
 const NUMBER: u8 = 0;
 
 /// How many bytes stand before those of the member: its tag, which has one byte, and its length.
+#[inline]
 pub(crate) fn prefix_len(message: &[u8]) -> usize {
     let length = message.iter().skip(1).take_while(|&&byte| byte >= 0x80).count() + 1;
     (1 + length).min(message.len())
 }
 
-/// Writes what `message` begins with when it has this id; the member's other bytes, `rest` of them, follow.
-pub(crate) fn sequence_start(message: &[u8], rest: usize, SequenceId(id): SequenceId, out: &mut &mut [u8]) {
-    let Some(&tag) = message.first() else {
-        return;
-    };
-    let field = if tag >> 3 == DATA_MESSAGE { 4 } else { 3 };
+/// How many bytes stand before the member's other bytes, `rest` of them, when the message has this id.
+#[inline]
+pub(crate) fn sequence_start_len(rest: usize, SequenceId(id): SequenceId) -> usize {
     let id_len = 1 + varint::len(id);
+    1 + varint::len((id_len + rest) as u64) + id_len
+}
+
+/// Writes them into `room`, which must have as many bytes; `tag` is the first byte of the message without an id.
+#[inline]
+pub(crate) fn write_sequence_start(tag: u8, rest: usize, SequenceId(id): SequenceId, room: &mut [u8]) {
+    let field = if tag >> 3 == DATA_MESSAGE { 4 } else { 3 };
+    let mut places = room.iter_mut();
     let mut put = |byte: u8| {
-        // A head has room for the longest start.
-        let _ = std::io::Write::write_all(out, &[byte]);
+        if let Some(place) = places.next() {
+            *place = byte;
+        }
     };
     put(tag);
-    varint::write((id_len + rest) as u64, &mut put);
+    varint::write((1 + varint::len(id) + rest) as u64, &mut put);
     put(field << 3 | NUMBER);
     varint::write(id, &mut put);
 }
@@ -46,11 +53,9 @@ mod tests {
     fn sequenced(message: Message, id: u64) -> Message {
         let plain = DownstreamMessage { message: Some(message) }.encode_to_vec();
         let rest = &plain[prefix_len(&plain)..];
-        let mut start = [0; 38];
-        let mut room = &mut start[..];
-        sequence_start(&plain, rest.len(), SequenceId(id), &mut room);
-        let len = 38 - room.len();
-        let whole = [&start[..len], rest].concat();
+        let mut start = vec![0; sequence_start_len(rest.len(), SequenceId(id))];
+        write_sequence_start(plain[0], rest.len(), SequenceId(id), &mut start);
+        let whole = [&start, rest].concat();
         DownstreamMessage::decode(&whole[..]).unwrap().message.unwrap()
     }
 

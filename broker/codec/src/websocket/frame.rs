@@ -1,15 +1,11 @@
 //! Frames from the server: never masked, never fragmented.
 
-use std::fmt;
-
 use bytes::Bytes;
 
 /// Longest reason of a close frame, in bytes.
 pub const MAX_CLOSE_REASON: usize = 123;
 /// Longest header of a frame without a mask.
 const MAX_HEADER: usize = 10;
-/// Most bytes of a frame's content that a [`Head`] holds.
-const MAX_START: usize = 38;
 /// Marks the last frame of a message.
 const FINAL: u8 = 0x80;
 
@@ -73,9 +69,8 @@ impl Frame {
         let mut buffer = vec![0; MAX_HEADER];
         write(&mut buffer);
         let content_len = buffer.len() - MAX_HEADER;
-        let (header, header_len) = header(opcode, content_len);
-        let start = MAX_HEADER - header_len;
-        buffer[start..MAX_HEADER].copy_from_slice(&header[..header_len]);
+        let start = MAX_HEADER - header_len(content_len);
+        write_header(opcode, content_len, &mut buffer[start..MAX_HEADER]);
         Self(Bytes::from(buffer).slice(start..))
     }
 
@@ -100,11 +95,13 @@ impl Frame {
     }
 
     /// The bytes for the socket.
+    #[inline]
     pub fn bytes(&self) -> &Bytes {
         &self.0
     }
 
     /// What stands behind the header.
+    #[inline]
     pub fn content(&self) -> &[u8] {
         let header_len = match self.0.get(1) {
             Some(126) => 4,
@@ -115,65 +112,29 @@ impl Frame {
     }
 }
 
-/// The beginning of a frame that belongs to one receiver, while the rest of the content is shared by many: the header
-/// and a few bytes of the content. An empty one stands before a frame that is shared whole.
-#[derive(Clone, Copy)]
-pub struct Head {
-    bytes: [u8; MAX_HEADER + MAX_START],
-    start: u8,
-    end: u8,
-}
-
-impl Head {
-    /// The head of a frame whose content begins with what `write` writes, at most 38 bytes, and goes on with `tail_len`
-    /// bytes.
-    pub fn build(opcode: Opcode, tail_len: usize, write: impl FnOnce(&mut &mut [u8])) -> Self {
-        let mut bytes = [0; MAX_HEADER + MAX_START];
-        let mut room = &mut bytes[MAX_HEADER..];
-        write(&mut room);
-        let start_len = MAX_START - room.len();
-        let (header, header_len) = header(opcode, start_len + tail_len);
-        let start = MAX_HEADER - header_len;
-        bytes[start..MAX_HEADER].copy_from_slice(&header[..header_len]);
-        Self { bytes, start: start as u8, end: (MAX_HEADER + start_len) as u8 }
-    }
-
-    /// The head of a frame that is shared whole.
-    pub const fn empty() -> Self {
-        Self { bytes: [0; MAX_HEADER + MAX_START], start: 0, end: 0 }
-    }
-
-    /// The bytes for the socket.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[usize::from(self.start)..usize::from(self.end)]
-    }
-}
-
-impl fmt::Debug for Head {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Head").field(&self.bytes()).finish()
-    }
-}
-
-/// Header of a final frame without a mask, and how many of its bytes count.
-fn header(opcode: Opcode, content_len: usize) -> ([u8; MAX_HEADER], usize) {
-    let mut header = [0; MAX_HEADER];
-    header[0] = FINAL | opcode.bits();
+/// Bytes of the header of a final frame without a mask.
+#[inline]
+pub(crate) const fn header_len(content_len: usize) -> usize {
     match content_len {
-        0..=125 => {
-            header[1] = content_len as u8;
-            (header, 2)
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => MAX_HEADER,
+    }
+}
+
+/// Writes this header into `room`, which must have as many bytes.
+#[inline]
+pub(crate) fn write_header(opcode: Opcode, content_len: usize, room: &mut [u8]) {
+    let (first, length) = (FINAL | opcode.bits(), content_len.to_be_bytes());
+    let [.., high, low] = length;
+    match room {
+        [a, b] => [*a, *b] = [first, low],
+        [a, b, c, d] => [*a, *b, *c, *d] = [first, 126, high, low],
+        [a, b, rest @ ..] => {
+            [*a, *b] = [first, 127];
+            rest.copy_from_slice(&(content_len as u64).to_be_bytes());
         }
-        126..=0xFFFF => {
-            header[1] = 126;
-            header[2..4].copy_from_slice(&(content_len as u16).to_be_bytes());
-            (header, 4)
-        }
-        _ => {
-            header[1] = 127;
-            header[2..10].copy_from_slice(&(content_len as u64).to_be_bytes());
-            (header, 10)
-        }
+        _ => {}
     }
 }
 

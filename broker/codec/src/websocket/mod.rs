@@ -9,4 +9,5 @@ mod frame;
 
 pub use ahead::PingFinder;
 pub use decode::{Decoder, FrameError, Item};
-pub use frame::{Frame, Head, MAX_CLOSE_REASON, Opcode};
+pub use frame::{Frame, MAX_CLOSE_REASON, Opcode};
+pub(crate) use frame::{header_len, write_header};

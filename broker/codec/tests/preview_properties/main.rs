@@ -17,7 +17,7 @@ mod protobuf;
 fn sequenced(encoding: Encoding, message: &Downstream, id: u64) -> Vec<u8> {
     let frame = codec::encode(encoding, message).unwrap();
     let sequenced = codec::sequence(encoding, &frame, SequenceId(id)).unwrap();
-    let wire = [sequenced.head.bytes(), &sequenced.tail].concat();
+    let wire = sequenced.to_vec();
     let (header, length) = match wire[1] {
         126 => (4, u64::from(u16::from_be_bytes([wire[2], wire[3]]))),
         127 => (10, u64::from_be_bytes(wire[2..10].try_into().unwrap())),
