@@ -88,6 +88,8 @@ pub struct Connections {
     /// Sockets whose task has not ended.
     pub(super) open: Cell<usize>,
     pub(super) one_closed: Notify,
+    /// A client that was to take its connection up again has come, or has given up.
+    pub(super) reservation_over: Notify,
 }
 
 /// What the connections of a worker need.
@@ -127,6 +129,7 @@ impl Connections {
             flush_wanted: Notify::new(),
             open: Cell::new(0),
             one_closed: Notify::new(),
+            reservation_over: Notify::new(),
         }
     }
 

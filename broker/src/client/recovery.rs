@@ -32,6 +32,8 @@ use crate::telemetry::metrics::ConnectOutcome;
 const RESERVATION: Duration = Duration::from_secs(30);
 /// Longest time that a worker may take to answer whether it has a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for a client that is on its way already: it may have lost that socket too, and come again at once.
+const TURN: Duration = Duration::from_secs(2);
 
 /// Where the workers of a node are asked for connections that clients want to take up again. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -155,10 +157,44 @@ impl Connections {
 
     /// Answers at this worker's desk, for ever.
     pub async fn keep_reserving(self: Rc<Self>, mut desk: Desk) {
-        while let Some(Petition { hub, connection_id, answer }) = desk.0.recv().await {
-            // Whoever asked may have gone; the reservation is dropped then.
-            let _ = answer.send(self.reserve(&hub, &connection_id));
+        while let Some(petition) = desk.0.recv().await {
+            if self.is_reserved(&petition) {
+                tokio::task::spawn_local(Rc::clone(&self).answer_later(petition));
+            } else {
+                self.answer(petition);
+            }
         }
+    }
+
+    fn answer(self: &Rc<Self>, petition: Petition) {
+        let Petition { hub, connection_id, answer } = petition;
+        // Whoever asked may have gone; the reservation is dropped then.
+        let _ = answer.send(self.reserve(&hub, &connection_id));
+    }
+
+    /// Answers when the client that is on its way has come or given up, which takes no longer than the answer to its
+    /// request, unless something is wrong with it.
+    async fn answer_later(self: Rc<Self>, petition: Petition) {
+        let turn = async {
+            loop {
+                // Asked for before looking, so that an end in between is not missed.
+                let over = self.reservation_over.notified();
+                if !self.is_reserved(&petition) {
+                    return;
+                }
+                over.await;
+            }
+        };
+        let _ = tokio::time::timeout(TURN, turn).await;
+        self.answer(petition);
+    }
+
+    fn is_reserved(&self, petition: &Petition) -> bool {
+        let key = self.router.shard().find(&petition.hub, &petition.connection_id);
+        let connection = key.and_then(|key| self.table.borrow().get(key).cloned());
+        connection.is_some_and(|connection| {
+            connection.recovery.as_ref().is_some_and(|recovery| recovery.is_reserved.get())
+        })
     }
 
     fn reserve(self: &Rc<Self>, hub: &HubName, connection_id: &ConnectionId) -> Option<Reservation> {
@@ -179,6 +215,7 @@ impl Connections {
             if let Some(recovery) = connection.as_ref().and_then(|connection| connection.recovery.as_ref()) {
                 recovery.is_reserved.set(false);
             }
+            connections.reservation_over.notify_waiters();
             if let Ok(Ok(Arrived { socket, first })) = arrived
                 && let Ok(socket) = socket.arrive()
             {

@@ -86,6 +86,13 @@ fn sockets() -> (Socket, StdStream) {
     (Socket::Plain(TcpStream::from_std(broker).unwrap()), client)
 }
 
+fn socket_peer(socket: &Socket) -> Option<SocketAddr> {
+    match socket {
+        Socket::Plain(stream) => stream.peer_addr().ok(),
+        Socket::Tls(_) => None,
+    }
+}
+
 /// What has been written to a client. The worker goes on while it has not come.
 async fn received(client: &mut StdStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -163,10 +170,7 @@ impl Worker {
 
     /// Where the socket that the connection has comes from.
     fn peer(&self) -> Option<SocketAddr> {
-        match &*self.connection.socket.borrow() {
-            Some(Socket::Plain(stream)) => stream.peer_addr().ok(),
-            _ => None,
-        }
+        self.connection.socket.borrow().as_ref().and_then(socket_peer)
     }
 
     /// The connection has a socket.
@@ -210,12 +214,14 @@ fn with_worker(test: impl AsyncFnOnce(Worker)) {
 }
 
 #[test]
-fn of_two_at_once_the_second_is_refused_and_the_first_has_the_connection() {
+fn of_two_at_once_the_second_is_refused_while_the_first_is_on_its_way() {
     with_worker(async |worker| {
         let first = worker.reserve().await.expect("the first may come");
         assert_eq!(first.subprotocol, Subprotocol::JsonReliable);
         for _ in 0..2 {
+            let asked = Instant::now();
             assert!(worker.reserve().await.is_none(), "the first is still on its way");
+            assert_eq!(asked.elapsed(), TURN, "it might have come, or have given up");
             let (socket, mut client) = sockets();
             refuse(&worker.connections, socket).await;
             assert_eq!(received(&mut client, REFUSED.len()).await, REFUSED);
@@ -230,13 +236,31 @@ fn of_two_at_once_the_second_is_refused_and_the_first_has_the_connection() {
     });
 }
 
+/// A client whose new socket is lost at once comes again before anybody has noticed.
+#[test]
+fn whoever_comes_while_another_is_on_its_way_has_the_connection_after_it() {
+    with_worker(async |worker| {
+        let first = worker.reserve().await.expect("the first may come");
+        let desks = worker.desks.clone();
+        let second = tokio::task::spawn_local(async move { desks.reserve(hub(), id()).await.unwrap() });
+        tokio::task::yield_now().await;
+        let (socket, lost) = sockets();
+        drop(lost);
+        first.redeem(&worker.connections, socket, Vec::new()).await;
+        let second = second.await.unwrap().expect("the first has come");
+        let (socket, _client) = sockets();
+        let address = socket_peer(&socket);
+        second.redeem(&worker.connections, socket, Vec::new()).await;
+        while worker.peer() != address {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
 #[test]
 fn who_does_not_come_after_all_leaves_the_connection_to_others() {
     with_worker(async |worker| {
         drop(worker.reserve().await.expect("the first may come"));
-        while worker.connection.recovery.as_ref().is_some_and(|recovery| recovery.is_reserved.get()) {
-            tokio::task::yield_now().await;
-        }
         assert!(worker.reserve().await.is_some());
     });
 }
@@ -245,7 +269,7 @@ fn who_does_not_come_after_all_leaves_the_connection_to_others() {
 fn a_reservation_holds_for_thirty_seconds_and_whoever_comes_later_is_refused() {
     with_worker(async |worker| {
         let late = worker.reserve().await.expect("the first may come");
-        tokio::time::sleep(RESERVATION - Duration::from_millis(10)).await;
+        tokio::time::sleep(RESERVATION - TURN - Duration::from_millis(10)).await;
         assert!(worker.reserve().await.is_none());
         tokio::time::sleep(Duration::from_millis(20)).await;
         let next = worker.reserve().await.expect("it has waited long enough");
