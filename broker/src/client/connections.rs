@@ -257,6 +257,8 @@ impl Connections {
     /// Tells every client to come back later, at least `wave` of them at a time and so many that all are told within
     /// half of `grace`, and resolves when all sockets are closed.
     pub async fn drain(&self, wave: usize, grace: Duration) {
+        // What was accepted before the stop is to arrive before the close.
+        self.router.caught_up().await;
         let waves = (grace / 2).as_millis() / WAVE_PAUSE.as_millis();
         let in_time = self.table.borrow().len() / usize::try_from(waves).unwrap_or(usize::MAX).max(1);
         let wave = wave.max(in_time + 1);

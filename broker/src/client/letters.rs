@@ -25,6 +25,8 @@ impl Connections {
                 match letter {
                     Letter::Deliver(outgoing) => self.router.shard().deliver(&outgoing),
                     Letter::Ask(survey, reply) => self.reply(&survey, reply).await,
+                    // Whoever waits for it may have given up.
+                    Letter::Mark(reached) => drop(reached.send(())),
                 }
                 inbox.done(letter_weight);
                 weight += letter_weight;

@@ -15,6 +15,8 @@ pub enum Letter {
     Deliver(Arc<Outgoing>),
     /// Answer this about the members that the worker holds.
     Ask(Arc<Survey>, oneshot::Sender<Answer>),
+    /// Say that all letters before this one have been dealt with.
+    Mark(oneshot::Sender<()>),
 }
 
 /// What a letter weighs beside its content, in bytes, so that many small ones fill an inbox as well.
@@ -27,7 +29,7 @@ impl Letter {
     pub fn weight(&self) -> usize {
         let content = match self {
             Self::Deliver(outgoing) => outgoing.command().body.len_bytes(),
-            Self::Ask(..) => 0,
+            Self::Ask(..) | Self::Mark(_) => 0,
         };
         LETTER_WEIGHT + content
     }
@@ -61,6 +63,14 @@ impl Inbox {
         if was_empty {
             self.arrived.notify_one();
         }
+    }
+
+    /// Resolves when all that has been posted so far has been dealt with.
+    pub async fn caught_up(&self) {
+        let (mark, reached) = oneshot::channel();
+        self.post(Letter::Mark(mark));
+        // A worker that is gone deals with nothing any more.
+        let _ = reached.await;
     }
 
     /// Waits until there are letters, and exchanges them for `empty`, whose room is used again.

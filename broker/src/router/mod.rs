@@ -158,6 +158,11 @@ impl Router {
         }
     }
 
+    /// Resolves when this worker has brought its members all that other threads had for them until now.
+    pub async fn caught_up(&self) {
+        self.0.switchboard.inbox(self.0.worker).caught_up().await;
+    }
+
     fn publish_as(&self, topic: &Topic, command: Arc<Command>, applied: Applied) -> Result<(), RouteError> {
         let envelope = Envelope { origin: self.0.node.clone(), applied, command };
         self.0.bus.publish(topic, envelope).map_err(|_| RouteError::BusFull)
