@@ -119,9 +119,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::command::Target;
+    use crate::model::command::{Body, Command, Target};
     use crate::model::survey::{Question, Survey};
-    use codec::ids::HubName;
+    use codec::ids::{HubName, StreamId};
+    use codec::message::{
+        Content, Payload, StreamFailure, StreamPart, StreamProgress, StreamSequenceId, UserError,
+    };
+    use tokio::time::Instant;
 
     fn letter() -> Letter {
         let hub = HubName::new("h").unwrap();
@@ -143,5 +147,29 @@ mod tests {
         let both = async { tokio::join!(inbox.room(), deal) };
         tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
         assert_eq!(inbox.weight.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_letter_weighs_what_its_sender_put_into_it() {
+        let check = |text: &str, progress: StreamProgress, content: usize| {
+            let stream =
+                StreamPart { stream_id: StreamId::new("s"), sequence_id: StreamSequenceId(1), progress };
+            let content_of = Content { payload: Payload::text(text), metadata: None };
+            let command = Command {
+                hub: HubName::new("h").unwrap(),
+                target: Target::Hub,
+                body: Body::Message { from_user_id: None, content: content_of, stream: Some(stream) },
+                excluded: Vec::new(),
+                filter: None,
+                time_to_live: None,
+            };
+            let letter = Letter::Deliver(Arc::new(Outgoing::new(Arc::new(command), Instant::now())));
+            assert_eq!(letter.weight(), LETTER_WEIGHT + content);
+        };
+        check("four", StreamProgress::Open, 5);
+        check("", StreamProgress::Broken(StreamFailure::Cancelled), 1);
+        // The payload of this one is empty, and yet it may be as large as any.
+        let error = UserError { message: Some("m".repeat(1 << 20)), code: Some("c".repeat(9)) };
+        check("", StreamProgress::Broken(StreamFailure::UserError(error)), (1 << 20) + 10);
     }
 }

@@ -67,10 +67,12 @@ impl Body {
         Self::Message { from_user_id: None, content, stream: None }
     }
 
-    /// Bytes of content.
+    /// Bytes of content, those of what a publisher says of the end of its stream included.
     pub fn len_bytes(&self) -> usize {
         match self {
-            Self::Message { content, .. } => content.payload.bytes().len(),
+            Self::Message { content, stream, .. } => {
+                content.payload.bytes().len() + stream.as_ref().map_or(0, StreamPart::len_bytes)
+            }
             Self::GroupState(item) => item.state.as_ref().map_or(0, GroupState::len_bytes),
         }
     }

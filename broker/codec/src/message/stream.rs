@@ -84,6 +84,18 @@ pub struct StreamPart {
     pub progress: StreamProgress,
 }
 
+impl StreamPart {
+    /// Bytes of the texts that its publisher chose: the stream's id, and why it gave the stream up.
+    pub fn len_bytes(&self) -> usize {
+        let texts = match &self.progress {
+            StreamProgress::Broken(StreamFailure::UserError(UserError { message, code })) => [message, code],
+            StreamProgress::Open | StreamProgress::Complete | StreamProgress::Broken(_) => [&None, &None],
+        };
+        let said: usize = texts.into_iter().flatten().map(String::len).sum();
+        self.stream_id.as_str().len() + said
+    }
+}
+
 /// How far a stream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamProgress {
