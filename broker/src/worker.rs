@@ -171,7 +171,7 @@ async fn work(number: usize, common: Common, own: Own) {
     if tokio::time::timeout(common.drain.grace, drained).await.is_err() {
         tracing::warn!(worker = number, "the grace period is over, what is left is dropped");
     }
-    connections.tick();
+    connections.tick().await;
     connections.abandon();
 }
 
@@ -223,7 +223,7 @@ async fn keep_ticking(connections: Rc<Connections>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        connections.tick();
+        connections.tick().await;
     }
 }
 

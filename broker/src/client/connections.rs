@@ -192,9 +192,7 @@ impl Connections {
                 for slice in keys.chunks(CLOSE_SLICE) {
                     for &key in slice {
                         self.end(key, CloseReason::ClosedByApplication(reason.clone()));
-                        if self.router.shard().needs_flush() {
-                            self.flush();
-                        }
+                        self.breathe().await;
                     }
                     tokio::task::yield_now().await;
                 }
@@ -220,11 +218,12 @@ impl Connections {
 
     /// One second has passed: pings those whose time has come, and ends those that have been silent, or without a
     /// socket, for too long.
-    pub fn tick(&self) {
+    pub async fn tick(&self) {
         let due = self.wheel.borrow_mut().turn();
         let now = self.now();
         let ping = Rc::new(Parcel::new(&Frame::new(Opcode::Ping, &[]), None));
         for key in due {
+            self.breathe().await;
             let connection = self.table.borrow().get(key).cloned();
             let Some(connection) = connection.filter(|connection| connection.look_at.get() == now) else {
                 continue;
@@ -266,8 +265,18 @@ impl Connections {
             let keys: Vec<MemberKey> = self.table.borrow().keys().take(wave).collect();
             for key in keys {
                 self.end(key, CloseReason::NodeStopping);
+                self.breathe().await;
             }
             let _ = tokio::time::timeout(WAVE_PAUSE, self.all_closed()).await;
+        }
+    }
+
+    /// Writes what is queued and lets others have their turn, if much is: whoever ends connections one after another
+    /// tells their groups of each.
+    pub(super) async fn breathe(&self) {
+        if self.router.shard().needs_flush() {
+            self.flush();
+            tokio::task::yield_now().await;
         }
     }
 

@@ -71,10 +71,7 @@ impl Connection {
                 break;
             };
             self.take_step(step);
-            if self.connections.router.shard().needs_flush() {
-                self.connections.flush();
-                tokio::task::yield_now().await;
-            }
+            self.connections.breathe().await;
         }
         self.connections.flush_soon();
     }

@@ -1,5 +1,6 @@
 //! Who may have a connection whose client wants it back, while the clock stands still.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
@@ -189,8 +190,10 @@ impl Worker {
         client
     }
 
-    fn pass(&self, seconds: u32) {
-        (0..seconds).for_each(|_| self.connections.tick());
+    async fn pass(&self, seconds: u32) {
+        for _ in 0..seconds {
+            self.connections.tick().await;
+        }
     }
 
     fn has_it(&self) -> bool {
@@ -289,14 +292,14 @@ fn a_connection_is_kept_for_its_window_and_each_loss_begins_it_anew() {
         with_worker(async |worker| {
             let mut clients = Vec::new();
             for &seconds in losses {
-                worker.pass(seconds);
+                worker.pass(seconds).await;
                 clients.push(worker.come_back().await);
-                worker.pass(5);
+                worker.pass(5).await;
                 worker.connections.end(worker.connection.key, CloseReason::ConnectionLost);
             }
-            worker.pass(30);
+            worker.pass(30).await;
             assert!(worker.has_it(), "{losses:?}");
-            worker.pass(1);
+            worker.pass(1).await;
             assert!(!worker.has_it() && worker.reserve().await.is_none(), "{losses:?}");
         });
     }
@@ -305,9 +308,9 @@ fn a_connection_is_kept_for_its_window_and_each_loss_begins_it_anew() {
 #[test]
 fn whoever_is_on_the_way_when_the_window_ends_is_refused() {
     with_worker(async |worker| {
-        worker.pass(30);
+        worker.pass(30).await;
         let late = worker.reserve().await.expect("there is one still");
-        worker.pass(1);
+        worker.pass(1).await;
         let (socket, mut client) = sockets();
         late.redeem(&worker.connections, socket, Vec::new()).await;
         assert_eq!(received(&mut client, REFUSED.len()).await, REFUSED);
@@ -371,5 +374,29 @@ fn a_worker_that_does_not_answer_is_not_taken_for_a_connection_that_is_gone() {
         assert_eq!(asked.elapsed(), PATIENCE);
         drop(own);
         assert!(desks.reserve(hub(), id()).await.is_err(), "nobody is there any more");
+    });
+}
+
+#[test]
+fn others_have_their_turn_while_connections_end_and_much_is_queued() {
+    with_worker(async |worker| {
+        worker.pass(30).await;
+        let router = &worker.connections.router;
+        let other = NewMember {
+            hub: hub(),
+            connection_id: ConnectionId::new(2, 0, &node()),
+            user_id: None,
+            subprotocol: Some(Subprotocol::Json),
+        };
+        let (key, pending) = router.attach(&other);
+        router.settle(pending).await.unwrap();
+        (0..=CONFIG.outbox_messages).for_each(|_| router.shard().tell(key, &Downstream::Pong));
+        assert!(router.shard().needs_flush());
+        let had_turn = Rc::new(Cell::new(false));
+        let turn = Rc::clone(&had_turn);
+        tokio::task::spawn_local(async move { turn.set(true) });
+        worker.pass(1).await;
+        assert!(!worker.has_it() && had_turn.get());
+        assert!(!router.shard().needs_flush(), "what was queued has been written");
     });
 }
