@@ -189,6 +189,7 @@ impl Connections {
         match &survey.question {
             Question::Close { target, excluded, reason } => {
                 let keys = self.router.shard().select(&survey.hub, target, excluded, None);
+                self.end_subscriptions(&keys).await;
                 for slice in keys.chunks(CLOSE_SLICE) {
                     for &key in slice {
                         self.end(key, CloseReason::ClosedByApplication(reason.clone()));
@@ -261,6 +262,8 @@ impl Connections {
         let waves = (grace / 2).as_millis() / WAVE_PAUSE.as_millis();
         let in_time = self.table.borrow().len() / usize::try_from(waves).unwrap_or(usize::MAX).max(1);
         let wave = wave.max(in_time + 1);
+        let all: Vec<MemberKey> = self.table.borrow().keys().collect();
+        self.end_subscriptions(&all).await;
         while self.open.get() > 0 {
             let keys: Vec<MemberKey> = self.table.borrow().keys().take(wave).collect();
             for key in keys {
@@ -268,6 +271,14 @@ impl Connections {
                 self.breathe().await;
             }
             let _ = tokio::time::timeout(WAVE_PAUSE, self.all_closed()).await;
+        }
+    }
+
+    /// Connections that are about to end are told no more of the states of others.
+    async fn end_subscriptions(&self, keys: &[MemberKey]) {
+        for slice in keys.chunks(CLOSE_SLICE) {
+            self.router.shard().end_subscriptions(slice);
+            tokio::task::yield_now().await;
         }
     }
 

@@ -138,6 +138,21 @@ impl Shard {
         }
     }
 
+    /// Lets members that are about to end see no states any more. Each would be told of the end of all before it, which is
+    /// much in a large group and helps nobody.
+    pub fn end_subscriptions(&mut self, keys: &[MemberKey]) {
+        for &key in keys {
+            let places = self.members.get(key).map_or(&[][..], |member| &member.places);
+            for place in places {
+                let roster = &mut self.rosters[place.roster];
+                if let Some(states) = roster.states.as_mut() {
+                    states.subscribers.remove(&key);
+                    roster.drop_unused_states();
+                }
+            }
+        }
+    }
+
     /// Tells a subscriber what it waits for: the snapshot, unless it could not be put together, then what came
     /// meanwhile and is newer. Nothing happens if it subscribes no longer.
     pub fn tell_snapshot(&mut self, key: MemberKey, topic: &Topic, items: Option<Vec<GroupStateItem>>) {

@@ -238,3 +238,21 @@ fn a_reliable_subscriber_that_acknowledges_nothing_goes_on() {
     shard.resume(keys[0], None, Instant::now());
     assert!(told(&mut shard, keys[0]).is_empty());
 }
+
+#[test]
+fn members_that_are_about_to_end_are_not_told_of_each_others_end() {
+    let (mut shard, keys) = shard_with(3, Subprotocol::Json);
+    for &key in &keys {
+        show(&mut shard, key, "x");
+        subscribe(&mut shard, key);
+    }
+    keys.iter().for_each(|&key| drop(told(&mut shard, key)));
+    shard.end_subscriptions(&keys[..2]);
+    shard.detach(keys[0]).unwrap();
+    for (_, item) in shard.take_cleared_states(|| 2000) {
+        bring(&mut shard, &item);
+    }
+    assert!(told(&mut shard, keys[1]).is_empty());
+    assert_eq!(told(&mut shard, keys[2]), ["update -"], "the others are");
+    assert_eq!(states(&shard, 200).len(), 2, "what they show is there until they end");
+}
