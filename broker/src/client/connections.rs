@@ -167,9 +167,11 @@ impl Connections {
         if let Some(message) = reason.farewell() {
             self.router.shard().tell(key, &Downstream::Disconnected { message });
         }
-        let outbox = self.router.detach(key).unwrap_or_default();
+        let detached = self.router.detach(key);
+        let (outbox, cleared) = detached.map(|left| (left.outbox, left.cleared)).unwrap_or_default();
         self.report_end(&connection.session(), &reason);
         self.raise_end(&connection, &reason);
+        connection.clear_group_states(cleared);
         self.cancel_streams(&connection);
         connection.end(Ended { reason, outbox });
         // Others may have been told of it.

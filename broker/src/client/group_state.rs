@@ -1,17 +1,21 @@
 //! What a client shows to its groups and sees of their members: done for its session, and answered. Source:
 //! `client-protocols.md` 11.
 
+use std::rc::Rc;
+
 use codec::ids::{AckId, GroupName};
 use codec::message::{AckError, GroupState, GroupStateItem};
 
 use super::connection::Connection;
-use crate::model::command::{Target, Topic};
+use crate::model::command::{Command, Target, Topic};
 use crate::model::survey::{Answer, Question, Survey};
 use crate::router::ShowError;
 use crate::session::Failure;
 
 /// Most members of whom a snapshot tells (`limits.md` 5).
 const MAX_ITEMS: usize = 200;
+/// Groups that are told of an end before others have their turn; far less than a socket's queue holds.
+const AT_ONCE: usize = 100;
 
 impl Connection {
     /// Shows a state to a group, or none.
@@ -58,6 +62,28 @@ impl Connection {
                 None
             }
         }
+    }
+
+    /// Tells its groups that a connection which has ended shows nothing any more. If these are many, others have their
+    /// turn meanwhile, so that whoever sees all of them can take them.
+    pub(super) fn clear_group_states(&self, mut cleared: Vec<Command>) {
+        let connections = Rc::clone(&self.connections);
+        let many = cleared.split_off(cleared.len().min(AT_ONCE));
+        cleared.into_iter().for_each(|cleared| connections.router.submit_cleared(cleared));
+        if many.is_empty() {
+            return;
+        }
+        tokio::task::spawn_local(async move {
+            for (count, cleared) in many.into_iter().enumerate() {
+                if count % AT_ONCE == 0 {
+                    connections.flush();
+                    tokio::task::yield_now().await;
+                }
+                connections.router.submit_cleared(cleared);
+                connections.breathe().await;
+            }
+            connections.flush_soon();
+        });
     }
 
     fn topic(&self, group: GroupName) -> Topic {

@@ -33,12 +33,20 @@ impl Router {
 
     /// Tells those who see it that members that have left show nothing any more.
     pub(super) fn submit_cleared_states(&self) {
+        self.cleared_states().into_iter().for_each(|cleared| self.submit_cleared(cleared));
+    }
+
+    /// What those who see it are to be told of members that have left.
+    pub(super) fn cleared_states(&self) -> Vec<Command> {
         let cleared = self.shard().take_cleared_states(now);
-        for (topic, item) in cleared {
-            // Nobody awaits an answer. Whoever subscribes again learns of it.
-            if let Err(error) = self.submit(update(topic, item)) {
-                tracing::debug!(%error, "the end of a group state was not told to other nodes");
-            }
+        cleared.into_iter().map(|(topic, item)| update(topic, item)).collect()
+    }
+
+    /// Tells them so of one.
+    pub fn submit_cleared(&self, cleared: Command) {
+        // Nobody awaits an answer. Whoever subscribes again learns of it.
+        if let Err(error) = self.submit(cleared) {
+            tracing::debug!(%error, "the end of a group state was not told to other nodes");
         }
     }
 }

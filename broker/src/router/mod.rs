@@ -71,6 +71,16 @@ pub struct Pending {
     newly: Vec<(MemberKey, Topic)>,
 }
 
+/// What is left of a connection that has been forgotten.
+#[derive(Debug)]
+pub struct Detached {
+    /// What is still queued for it.
+    pub outbox: Outbox,
+    /// That it shows nothing any more, for each group to which it showed something; to be given to
+    /// [`Router::submit_cleared`]. There may be very many.
+    pub cleared: Vec<Command>,
+}
+
 /// Takes in what the bus delivers: this node's own local-first envelopes are dropped, everything else goes to the
 /// workers that have members of its target.
 pub fn receiver(node: NodeId, switchboard: Arc<Switchboard>) -> Receiver {
@@ -238,14 +248,13 @@ impl Router {
         self.submit_cleared_states();
     }
 
-    /// Forgets a connection and gives what is still queued for it.
-    pub fn detach(&self, key: MemberKey) -> Option<Outbox> {
+    /// Forgets a connection.
+    pub fn detach(&self, key: MemberKey) -> Option<Detached> {
         let (outbox, emptied) = self.shard().detach(key)?;
         for topic in &emptied {
             self.unwatch(topic);
         }
-        self.submit_cleared_states();
-        Some(outbox)
+        Some(Detached { outbox, cleared: self.cleared_states() })
     }
 
     fn watch(&self, hub: &HubName, target: Target, pending: &mut Pending) {

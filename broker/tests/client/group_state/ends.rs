@@ -131,3 +131,35 @@ async fn a_member_that_shows_nothing_leaves_in_silence() {
     assert_eq!(next_item(&mut subscriber).await.get("state"), None);
     assert_eq!(subscriber.next_json().await["data"], "marker");
 }
+
+#[tokio::test]
+async fn the_end_of_an_owner_is_told_to_each_of_many_groups() {
+    const GROUPS: usize = 350;
+    let mut server = Server::with(|setup| {
+        setup.workers(1).outbox(GROUPS / 2, 1 << 20);
+    })
+    .await;
+    let (mut owner, mut subscriber) = (connect(&server).await, connect(&server).await);
+    for n in 0..GROUPS {
+        let group = format!("many-{n}");
+        for client in [&mut owner, &mut subscriber] {
+            client.join(&group).await;
+        }
+        assert_eq!(subscriber.request(request("subscribeGroupState", &group)).await["success"], true);
+        subscriber.next_json().await;
+        let set = json!({"type": "setGroupState", "group": group, "state": {"s": "x"}});
+        assert_eq!(owner.request(set).await["success"], true);
+        subscriber.next_json().await;
+    }
+    owner.close().await;
+    let mut told = std::collections::BTreeSet::new();
+    for _ in 0..GROUPS {
+        let update = subscriber.next_json().await;
+        assert_eq!(update["items"][0].get("state"), None, "{update}");
+        told.insert(update["group"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told.len(), GROUPS);
+    subscriber.expect_nothing_before_pong().await;
+    server.begin_stop();
+    server.stopped().await;
+}
