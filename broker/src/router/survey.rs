@@ -7,7 +7,7 @@ use codec::ids::HubName;
 
 use super::{PATIENCE, Pending, RouteError, Router};
 use crate::hub::MemberKey;
-use crate::model::command::Target;
+use crate::model::command::{Target, Topic};
 use crate::model::survey::{Answer, Leaving, PermissionAnswer, Question, Selection, Survey};
 
 /// Memberships that are changed before other tasks have their turn.
@@ -60,6 +60,7 @@ impl Router {
             }
             Question::Leave { who, groups } => {
                 let keys = self.select(hub, who);
+                self.end_subscriptions(hub, &keys, groups).await;
                 for &key in &keys {
                     self.leave_all(hub, key, groups).await;
                 }
@@ -71,6 +72,24 @@ impl Router {
 
     fn select(&self, hub: &HubName, who: &Selection) -> Vec<MemberKey> {
         self.shard().select(hub, &who.target, &[], who.filter.as_ref())
+    }
+
+    /// Those who are about to leave a group together see its states no longer: each would be told of all before it.
+    async fn end_subscriptions(&self, hub: &HubName, keys: &[MemberKey], groups: &Leaving) {
+        let Leaving::Groups(groups) = groups else {
+            for slice in keys.chunks(SLICE) {
+                self.shard().end_subscriptions(slice);
+                self.breathe(slice.len()).await;
+            }
+            return;
+        };
+        for group in groups {
+            let topic = Topic { hub: hub.clone(), target: Target::Group(group.clone()) };
+            for slice in keys.chunks(SLICE) {
+                slice.iter().for_each(|&key| self.shard().unsubscribe_states(key, &topic));
+                self.breathe(slice.len()).await;
+            }
+        }
     }
 
     async fn leave_all(&self, hub: &HubName, key: MemberKey, groups: &Leaving) {
