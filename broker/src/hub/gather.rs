@@ -43,18 +43,13 @@ impl<'a, 's> Gather<'a, 's> {
 
     /// Adds a copy of a piece.
     pub(super) fn copy(&mut self, piece: &[u8]) -> Result<(), Full> {
-        self.reserve(piece.len())?.copy_from_slice(piece);
-        Ok(())
-    }
-
-    /// Room for the next `len` bytes, for the caller to write all of them.
-    pub(super) fn reserve(&mut self, len: usize) -> Result<&mut [u8], Full> {
         if self.count == self.slices.len() {
             return Err(Full);
         }
-        let room = self.room.get_mut(self.copied..self.copied + len).ok_or(Full)?;
-        self.copied += len;
-        Ok(room)
+        let end = self.copied + piece.len();
+        self.room.get_mut(self.copied..end).ok_or(Full)?.copy_from_slice(piece);
+        self.copied = end;
+        Ok(())
     }
 
     /// Makes a slice of what was copied. There is a free one, or nothing would have been copied.

@@ -2,6 +2,7 @@
 //!
 //! An empty outbox owns no memory: the worker lends it a buffer with the first frame and takes it back with the last.
 
+use std::cell::{Ref, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -28,6 +29,24 @@ pub struct Parcel {
     frame: Frame,
     encoding: Encoding,
     expires_at: Option<Instant>,
+    /// The last one that was asked for: members who have been sent as many messages have the same.
+    head: RefCell<Head>,
+}
+
+/// What stands before the bytes that all members share, for one sequence id.
+#[derive(Debug)]
+struct Head {
+    /// 0 without one, and so is the rest.
+    id: SequenceId,
+    bytes: [u8; Sequenced::MAX_HEAD],
+    /// How many of these bytes there are.
+    len: usize,
+    /// How many bytes of the frame they replace.
+    replaced: usize,
+}
+
+impl Head {
+    const NONE: Self = Self { id: SequenceId(0), bytes: [0; Sequenced::MAX_HEAD], len: 0, replaced: 0 };
 }
 
 impl Parcel {
@@ -38,7 +57,27 @@ impl Parcel {
 
     /// The frame of a message, which reliable members receive with a sequence id.
     pub(super) fn of(encoding: Encoding, frame: &Frame, expires_at: Option<Instant>) -> Self {
-        Self { frame: frame.clone(), encoding, expires_at }
+        Self { frame: frame.clone(), encoding, expires_at, head: RefCell::new(Head::NONE) }
+    }
+
+    /// This runs several times for every delivery to a reliable member, nearly always for the same id.
+    #[inline]
+    fn head(&self, id: SequenceId) -> Ref<'_, Head> {
+        if self.head.borrow().id != id {
+            self.head.replace(self.make_head(id));
+        }
+        self.head.borrow()
+    }
+
+    #[cold]
+    fn make_head(&self, id: SequenceId) -> Head {
+        let mut head = Head { id, ..Head::NONE };
+        if let Some(sequenced) = codec::sequence(self.encoding, &self.frame, id) {
+            head.len = sequenced.head_len();
+            head.replaced = self.frame.bytes().len() - sequenced.tail().len();
+            sequenced.write_head(&mut head.bytes[..head.len]);
+        }
+        head
     }
 
     /// The frame as it is without a sequence id.
@@ -72,18 +111,14 @@ impl Delivery {
     }
 
     /// Bytes on the wire.
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        match self.with_id() {
-            Some(sequenced) => sequenced.wire_len(),
-            None => self.parcel.frame.bytes().len(),
-        }
-    }
-
-    fn with_id(&self) -> Option<Sequenced<'_>> {
+        let frame_len = self.parcel.frame.bytes().len();
         if self.id == SequenceId(0) {
-            return None;
+            return frame_len;
         }
-        codec::sequence(self.parcel.encoding, &self.parcel.frame, self.id)
+        let head = self.parcel.head(self.id);
+        head.len + frame_len - head.replaced
     }
 
     #[cfg(test)]
@@ -97,18 +132,15 @@ impl Delivery {
 
     /// Adds all but the first `skip` bytes to what is to be written.
     fn gather<'a>(&'a self, skip: usize, gather: &mut Gather<'a, '_>) -> Result<(), Full> {
-        let Some(sequenced) = self.with_id() else {
-            return gather.add(&self.parcel.frame.bytes()[skip..]);
-        };
-        let head_len = sequenced.head_len();
-        if skip == 0 {
-            sequenced.write_head(gather.reserve(head_len)?);
-        } else if skip < head_len {
-            let mut head = [0; Sequenced::MAX_HEAD];
-            sequenced.write_head(&mut head[..head_len]);
-            gather.copy(&head[skip..head_len])?;
+        let frame = self.parcel.frame.bytes();
+        if self.id == SequenceId(0) {
+            return gather.add(&frame[skip..]);
         }
-        gather.add(&sequenced.tail()[skip.saturating_sub(head_len)..])
+        let head = self.parcel.head(self.id);
+        if skip < head.len {
+            gather.copy(&head.bytes[skip..head.len])?;
+        }
+        gather.add(&frame[head.replaced + skip.saturating_sub(head.len)..])
     }
 }
 

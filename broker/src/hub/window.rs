@@ -50,23 +50,25 @@ impl Window {
     /// When it does not fit; from then on the window takes nothing.
     pub(super) fn push(&mut self, parcel: &Rc<Parcel>, limits: WindowLimits) -> Result<Delivery, Overrun> {
         let delivery = Delivery::sequenced(parcel, SequenceId(self.last + 1));
-        if !self.fits(&delivery, limits) {
+        let len = delivery.len();
+        if !self.fits(len, limits) {
             // Seldom enough to ask for the time only here.
             self.drop_expired(Instant::now());
-            self.make_room(&delivery, limits);
-            self.is_overrun = self.is_overrun || !self.fits(&delivery, limits);
+            self.make_room(len, limits);
+            self.is_overrun = self.is_overrun || !self.fits(len, limits);
         }
         if self.is_overrun {
             return Err(Overrun);
         }
         self.last += 1;
-        self.bytes += delivery.len();
+        self.bytes += len;
         self.kept.push_back(delivery.clone());
         Ok(delivery)
     }
 
-    fn fits(&self, delivery: &Delivery, limits: WindowLimits) -> bool {
-        self.kept.len() < limits.messages && self.bytes + delivery.len() <= limits.bytes
+    /// Whether there is room for a message of `len` bytes.
+    fn fits(&self, len: usize, limits: WindowLimits) -> bool {
+        self.kept.len() < limits.messages && self.bytes + len <= limits.bytes
     }
 
     /// Whether a message did not fit.

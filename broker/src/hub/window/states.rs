@@ -80,9 +80,9 @@ impl Window {
         Ok(delivery)
     }
 
-    /// Lets the oldest messages of this kind give way until `delivery` fits or none is left.
-    pub(super) fn make_room(&mut self, delivery: &Delivery, limits: WindowLimits) {
-        while !self.fits(delivery, limits)
+    /// Lets the oldest messages of this kind give way until one of `len` bytes fits or none is left.
+    pub(super) fn make_room(&mut self, len: usize, limits: WindowLimits) {
+        while !self.fits(len, limits)
             && let Some(oldest) = self.states.as_ref().and_then(|states| states.oldest())
         {
             self.drop_state(oldest);
