@@ -2,17 +2,19 @@
 //!
 //! An empty outbox owns no memory: the worker lends it a buffer with the first frame and takes it back with the last.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use codec::Sequenced;
 use codec::ids::SequenceId;
 use codec::subprotocol::Encoding;
 use codec::websocket::Frame;
 use tokio::time::Instant;
 
 use super::gather::{Full, Gather};
+
+/// The sequence id of a frame that has none.
+const NONE: SequenceId = SequenceId(0);
 
 /// What an outbox may hold of frames that the socket does not take.
 #[derive(Debug, Clone, Copy)]
@@ -29,24 +31,20 @@ pub struct Parcel {
     frame: Frame,
     encoding: Encoding,
     expires_at: Option<Instant>,
-    /// The last one that was asked for: members who have been sent as many messages have the same.
+    /// For the id that was asked for last: members who have been sent as many messages have the same.
     head: RefCell<Head>,
+    /// The same for the bytes on the wire, apart from it so that a fan-out, which asks for every member, need not mark
+    /// anything as borrowed each time.
+    len: Cell<(SequenceId, usize)>,
 }
 
 /// What stands before the bytes that all members share, for one sequence id.
 #[derive(Debug)]
 struct Head {
-    /// 0 without one, and so is the rest.
     id: SequenceId,
-    bytes: [u8; Sequenced::MAX_HEAD],
-    /// How many of these bytes there are.
-    len: usize,
+    bytes: Vec<u8>,
     /// How many bytes of the frame they replace.
     replaced: usize,
-}
-
-impl Head {
-    const NONE: Self = Self { id: SequenceId(0), bytes: [0; Sequenced::MAX_HEAD], len: 0, replaced: 0 };
 }
 
 impl Parcel {
@@ -57,27 +55,41 @@ impl Parcel {
 
     /// The frame of a message, which reliable members receive with a sequence id.
     pub(super) fn of(encoding: Encoding, frame: &Frame, expires_at: Option<Instant>) -> Self {
-        Self { frame: frame.clone(), encoding, expires_at, head: RefCell::new(Head::NONE) }
+        let head = Head { id: NONE, bytes: Vec::new(), replaced: 0 };
+        let len = (head.id, frame.bytes().len());
+        Self { frame: frame.clone(), encoding, expires_at, head: RefCell::new(head), len: Cell::new(len) }
     }
 
-    /// This runs several times for every delivery to a reliable member, nearly always for the same id.
+    /// Bytes on the wire with this id.
+    #[inline]
+    fn len(&self, id: SequenceId) -> usize {
+        let (last, len) = self.len.get();
+        if last == id { len } else { self.find_len(id) }
+    }
+
+    fn find_len(&self, id: SequenceId) -> usize {
+        let sequenced = codec::sequence(self.encoding, &self.frame, id);
+        let len = sequenced.map_or(self.frame.bytes().len(), |sequenced| sequenced.wire_len());
+        self.len.set((id, len));
+        len
+    }
+
     #[inline]
     fn head(&self, id: SequenceId) -> Ref<'_, Head> {
         if self.head.borrow().id != id {
-            self.head.replace(self.make_head(id));
+            self.make_head(id);
         }
         self.head.borrow()
     }
 
-    #[cold]
-    fn make_head(&self, id: SequenceId) -> Head {
-        let mut head = Head { id, ..Head::NONE };
+    fn make_head(&self, id: SequenceId) {
+        let mut head = self.head.borrow_mut();
+        head.id = id;
         if let Some(sequenced) = codec::sequence(self.encoding, &self.frame, id) {
-            head.len = sequenced.head_len();
+            head.bytes.resize(sequenced.head_len(), 0);
+            sequenced.write_head(&mut head.bytes);
             head.replaced = self.frame.bytes().len() - sequenced.tail().len();
-            sequenced.write_head(&mut head.bytes[..head.len]);
         }
-        head
     }
 
     /// The frame as it is without a sequence id.
@@ -92,13 +104,13 @@ impl Parcel {
 #[derive(Debug, Clone)]
 pub struct Delivery {
     parcel: Rc<Parcel>,
-    /// 0 without one.
+    /// [`NONE`] without one.
     id: SequenceId,
 }
 
 impl Delivery {
     pub(super) fn plain(parcel: Rc<Parcel>) -> Self {
-        Self { parcel, id: SequenceId(0) }
+        Self { parcel, id: NONE }
     }
 
     /// With a sequence id, unless the frame has no place for one.
@@ -113,12 +125,7 @@ impl Delivery {
     /// Bytes on the wire.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        let frame_len = self.parcel.frame.bytes().len();
-        if self.id == SequenceId(0) {
-            return frame_len;
-        }
-        let head = self.parcel.head(self.id);
-        head.len + frame_len - head.replaced
+        if self.id == NONE { self.parcel.frame.bytes().len() } else { self.parcel.len(self.id) }
     }
 
     #[cfg(test)]
@@ -133,14 +140,15 @@ impl Delivery {
     /// Adds all but the first `skip` bytes to what is to be written.
     fn gather<'a>(&'a self, skip: usize, gather: &mut Gather<'a, '_>) -> Result<(), Full> {
         let frame = self.parcel.frame.bytes();
-        if self.id == SequenceId(0) {
+        if self.id == NONE {
             return gather.add(&frame[skip..]);
         }
         let head = self.parcel.head(self.id);
-        if skip < head.len {
-            gather.copy(&head.bytes[skip..head.len])?;
+        let head_len = head.bytes.len();
+        if skip < head_len {
+            gather.copy(&head.bytes[skip..])?;
         }
-        gather.add(&frame[head.replaced + skip.saturating_sub(head.len)..])
+        gather.add(&frame[head.replaced + skip.saturating_sub(head_len)..])
     }
 }
 
