@@ -56,9 +56,6 @@ pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Seq
 }
 
 impl<'a> Sequenced<'a> {
-    /// Bytes of the longest head: the frame's header and the start of its content.
-    pub const MAX_HEAD: usize = 48;
-
     /// Bytes of the head.
     #[inline]
     pub fn head_len(&self) -> usize {
@@ -109,6 +106,9 @@ mod tests {
     use super::*;
     use crate::message::{Content, Origin, Payload};
 
+    /// Bytes of the longest head: the frame's header and the start of its content.
+    const MAX_HEAD: usize = 48;
+
     #[test]
     fn a_sequenced_frame_is_a_valid_one_with_the_same_content() {
         let check = |len: usize, id: u64| {
@@ -119,7 +119,7 @@ mod tests {
             let plain = frame.content();
             assert_eq!(sequenced.tail().as_ptr(), plain[1..].as_ptr(), "nothing is copied");
             let expected = format!(r#"{{"sequenceId":{id},{}"#, std::str::from_utf8(&plain[1..]).unwrap());
-            assert!(sequenced.head_len() <= Sequenced::MAX_HEAD);
+            assert!(sequenced.head_len() <= MAX_HEAD);
             let whole = sequenced.to_vec();
             assert_eq!(whole, *Frame::new(Opcode::Text, expected.as_bytes()).bytes());
             assert_eq!(whole.len(), sequenced.wire_len());
