@@ -77,6 +77,8 @@ pub(super) struct Queue {
     fresh: usize,
     /// An outbox has reached its limit; whether its socket is slow, a flush will tell.
     has_full: bool,
+    /// A window is filling; whether its client is slow, its acknowledgements will tell.
+    is_pressing: bool,
     /// Messages queued by fan-outs since they were last counted.
     deliveries: [u64; DELIVERY_KINDS],
 }
@@ -102,6 +104,7 @@ impl Shard {
             spare: Vec::new(),
             fresh: 0,
             has_full: false,
+            is_pressing: false,
             deliveries: [0; DELIVERY_KINDS],
         };
         Self {
@@ -276,9 +279,9 @@ impl Shard {
         std::mem::take(&mut self.queue.overrun)
     }
 
-    /// Whether so much is queued that it should be written before more is.
+    /// Whether so much is queued that it should be written, and sockets be read, before more is.
     pub fn needs_flush(&self) -> bool {
-        self.queue.has_full || self.queue.fresh >= MANY_FRAMES
+        self.queue.has_full || self.queue.is_pressing || self.queue.fresh >= MANY_FRAMES
     }
 
     /// Whether nothing waits to be flushed.
@@ -290,6 +293,7 @@ impl Shard {
     pub fn take_dirty(&mut self, empty: Vec<MemberKey>) -> Vec<MemberKey> {
         self.queue.fresh = 0;
         self.queue.has_full = false;
+        self.queue.is_pressing = false;
         std::mem::replace(&mut self.queue.dirty, empty)
     }
 
@@ -401,7 +405,10 @@ impl Queue {
             return;
         };
         match keep(window, self.limits.window) {
-            Ok(delivery) if !member.is_suspended => self.add(key, member, delivery),
+            Ok(delivery) if !member.is_suspended => {
+                self.is_pressing |= window.is_filling(self.limits.window);
+                self.add(key, member, delivery);
+            }
             Ok(_) => {}
             Err(Overrun) => {
                 self.overrun.push(key);

@@ -26,6 +26,9 @@ pub struct WindowLimits {
     pub bytes: usize,
 }
 
+/// Steps into which a window is divided, to tell how full it is.
+const STEPS: usize = 8;
+
 /// A message would have exceeded the limits. The connection must end: it could not be told that one is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Overrun;
@@ -71,6 +74,13 @@ impl Window {
         self.kept.len() < limits.messages && self.bytes + len <= limits.bytes
     }
 
+    /// Whether the last message has filled another step of the upper half. Acknowledgements that have arrived should be
+    /// read before more is put in.
+    pub(super) fn is_filling(&self, limits: WindowLimits) -> bool {
+        let last = self.kept.back().map_or(0, Delivery::len);
+        enters_step(self.kept.len(), 1, limits.messages) || enters_step(self.bytes, last, limits.bytes)
+    }
+
     /// Whether a message did not fit.
     pub(super) fn is_overrun(&self) -> bool {
         self.is_overrun
@@ -107,6 +117,12 @@ impl Window {
             self.states = None;
         }
     }
+}
+
+/// Whether the last `added` of `held` led from one step of the upper half into the next.
+fn enters_step(held: usize, added: usize, limit: usize) -> bool {
+    let step = (limit / STEPS).max(1);
+    held / step >= STEPS / 2 && held / step > (held - added) / step
 }
 
 #[cfg(test)]

@@ -252,3 +252,16 @@ fn a_member_whose_window_is_overrun_must_end_with_a_socket_or_without() {
         assert_eq!(shard.take_overrun(), [key], "told once");
     }
 }
+
+#[test]
+fn a_window_that_fills_asks_for_a_turn_of_the_others_before_it_is_overrun() {
+    let (mut shard, _) = shard_with(0);
+    reliable(&mut shard);
+    let mut asked = Vec::new();
+    for number in 1..=WINDOW.messages {
+        deliver(&mut shard, command(Target::Hub));
+        asked.extend(shard.needs_flush().then_some(number));
+        shard.take_dirty(Vec::new());
+    }
+    assert_eq!(asked, [4, 5], "with steps of one message, each of the upper half");
+}

@@ -88,6 +88,23 @@ fn expired_messages_make_room_and_leave_a_gap() {
     assert_eq!(ids(&window), [1, 5]);
 }
 
+#[test]
+fn a_window_says_when_it_fills_by_number_and_by_bytes() {
+    let filling = |limits: WindowLimits, content: &[u8]| -> Vec<u64> {
+        let mut window = Window::default();
+        let push = |id: &u64| {
+            let pushed = window.push(&parcel(content, None), limits).unwrap();
+            assert_eq!(pushed.id(), SequenceId(*id));
+            window.is_filling(limits)
+        };
+        (1..=16).filter(push).collect()
+    };
+    assert_eq!(filling(WindowLimits { messages: 16, bytes: 1 << 20 }, b"x"), [8, 10, 12, 14, 16]);
+    // Twelve bytes with the header, steps of thirty.
+    assert_eq!(filling(WindowLimits { messages: 1_000, bytes: 240 }, &[0; 10]), [10, 13, 15]);
+    assert_eq!(filling(WindowLimits { messages: 16, bytes: 1 << 20 }, &[0; 200]), [8, 10, 12, 14, 16]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Push,
