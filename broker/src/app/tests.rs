@@ -18,40 +18,51 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
-use crate::backplane::{BusError, BusFull, Envelope};
+use crate::backplane::{BusError, BusFull, Channel, Envelope, Receipt};
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
-use crate::model::command::{Target, Topic};
+use crate::model::command::Target;
 
 const KEY: &str = "a-key-that-nobody-is-shown-in-this-test";
 
 /// Breaks in hub `broken`, and for groups of this name, while it is told to.
 struct Breaking {
-    receive: Receiver,
+    bus: LocalBus,
     is_broken: Arc<AtomicBool>,
 }
 
 impl Breaking {
-    fn fails(&self, topic: &Topic) -> bool {
+    fn fails(&self, channel: &Channel) -> bool {
+        let Channel::Topic(topic) = channel else {
+            return false;
+        };
         let is_group = matches!(&topic.target, Target::Group(group) if group.as_str() == "broken");
         self.is_broken.load(Ordering::Relaxed) && (is_group || topic.hub.as_str() == "broken")
     }
 }
 
 impl Bus for Breaking {
-    fn publish(&self, topic: &Topic, envelope: Envelope) -> Result<(), BusFull> {
-        if self.fails(topic) {
+    fn publish(
+        &self,
+        channel: &Channel,
+        envelope: Envelope,
+        receipt: Option<Receipt>,
+    ) -> Result<(), BusFull> {
+        if self.fails(channel) {
             return Err(BusFull);
         }
-        (self.receive)(envelope);
-        Ok(())
+        self.bus.publish(channel, envelope, receipt)
     }
 
-    fn watch(&self, topic: &Topic) -> BoxFuture<'static, Result<(), BusError>> {
-        let watched = if self.fails(topic) { Err(BusError) } else { Ok(()) };
+    fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
+        let watched = if self.fails(channel) { Err(BusError) } else { Ok(()) };
         ready(watched).boxed()
     }
 
-    fn unwatch(&self, _topic: &Topic) {}
+    fn unwatch(&self, _: &Channel) {}
+
+    fn is_hearing(&self) -> bool {
+        !self.is_broken.load(Ordering::Relaxed)
+    }
 }
 
 /// A node whose links are broken until it is said that they are not.
@@ -85,7 +96,9 @@ impl Node {
         let (stop, stopped) = oneshot::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let bus = |receive| -> Arc<dyn Bus> { Arc::new(Breaking { receive, is_broken: broken }) };
+            let bus = |receive| -> Arc<dyn Bus> {
+                Arc::new(Breaking { bus: LocalBus::new(receive), is_broken: broken })
+            };
             runtime.block_on(broker.run_on(bus, async { drop(stopped.await) })).unwrap();
         });
         Self { addresses, is_broken, _stop: stop }

@@ -2,8 +2,7 @@
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use super::{Bus, BusError, BusFull, Envelope, Receiver};
-use crate::model::command::Topic;
+use super::{Arrival, Bus, BusError, BusFull, Channel, Envelope, Receipt, Receiver};
 
 /// See the module.
 pub struct LocalBus {
@@ -18,14 +17,22 @@ impl LocalBus {
 }
 
 impl Bus for LocalBus {
-    fn publish(&self, _topic: &Topic, envelope: Envelope) -> Result<(), BusFull> {
-        (self.receive)(envelope);
+    fn publish(&self, _: &Channel, envelope: Envelope, receipt: Option<Receipt>) -> Result<(), BusFull> {
+        (self.receive)(Arrival::Envelope(envelope));
+        if let Some(receipt) = receipt {
+            // Whoever wanted to know may have gone.
+            let _ = receipt.send(Ok(1));
+        }
         Ok(())
     }
 
-    fn watch(&self, _topic: &Topic) -> BoxFuture<'static, Result<(), BusError>> {
+    fn watch(&self, _: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
         ready(Ok(())).boxed()
     }
 
-    fn unwatch(&self, _topic: &Topic) {}
+    fn unwatch(&self, _: &Channel) {}
+
+    fn is_hearing(&self) -> bool {
+        true
+    }
 }

@@ -1,33 +1,45 @@
 //! Links between nodes: envelopes go out, envelopes come in. No hub and no session is known here.
 
+mod channel;
 #[cfg(test)]
 mod contract;
+mod envelope;
 mod local;
 
-use std::sync::Arc;
-
-use codec::ids::NodeId;
 use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
 
+pub use channel::{Channel, Partition};
+pub use envelope::{Applied, Content, Envelope, QuestionId, Reply};
 pub use local::LocalBus;
 
-use crate::model::command::{Command, Topic};
+use crate::model::command::Topic;
 
-/// Carries envelopes to every node that watches their topic, the sender's own included. Fan-out to sockets is never
+/// Carries envelopes to every node that watches their channel, the sender's own included. Fan-out to sockets is never
 /// its task.
 pub trait Bus: Send + Sync + 'static {
-    /// Queues for the nodes that watch `topic`; keeps the order of calls; never waits for the network.
+    /// Queues for the nodes that watch `channel`; keeps the order of calls; never waits for the network. `receipt` is
+    /// told what became of it.
     ///
     /// # Errors
-    /// [`BusFull`] when nothing more can be queued: the envelope has gone nowhere.
-    fn publish(&self, topic: &Topic, envelope: Envelope) -> Result<(), BusFull>;
+    /// [`BusFull`] when nothing more can be queued: the envelope has gone nowhere, and the receipt is dropped.
+    fn publish(&self, channel: &Channel, envelope: Envelope, receipt: Option<Receipt>)
+    -> Result<(), BusFull>;
 
-    /// Resolves once whatever is published to `topic` from now on will reach this node.
-    fn watch(&self, topic: &Topic) -> BoxFuture<'static, Result<(), BusError>>;
+    /// Resolves once whatever is published to `channel` from now on will reach this node.
+    fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>>;
 
     /// Ends the wish. Envelopes that are under way may still arrive.
-    fn unwatch(&self, topic: &Topic);
+    fn unwatch(&self, channel: &Channel);
+
+    /// Whether this node hears the others, as far as it can tell. While it does not, new clients and calls are better
+    /// off on another node.
+    fn is_hearing(&self) -> bool;
 }
+
+/// Is told how many nodes an envelope was handed to once its order among all that was published to its channel is
+/// settled, or that it cannot be known whether anybody has it. Dropped without a word when the bus ends.
+pub type Receipt = oneshot::Sender<Result<u64, BusError>>;
 
 /// The link to the other nodes takes nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,25 +51,14 @@ pub struct BusFull;
 #[error("the link to the other nodes is broken")]
 pub struct BusError;
 
-/// A command on its way between nodes. It carries content, never a client's encoding.
-#[derive(Debug, Clone)]
-pub struct Envelope {
-    /// The node that published it.
-    pub origin: NodeId,
-    /// Whether the origin has served its own members already.
-    pub applied: Applied,
-    /// What is to be done.
-    pub command: Arc<Command>,
+/// What a bus brings to its node.
+#[derive(Debug)]
+pub enum Arrival {
+    /// An envelope of a channel that the node watches, or did until just now.
+    Envelope(Envelope),
+    /// Envelopes of this topic, or of any channel when it is absent, have been lost for good.
+    Lost(Option<Topic>),
 }
 
-/// Who serves the members of the node that publishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Applied {
-    /// The node itself, before it published: it drops the envelope when it comes back.
-    AtOrigin,
-    /// Nobody yet: the envelope's return gives the order.
-    OnReceipt,
-}
-
-/// Takes in the envelopes of a bus, in their order, on whatever thread they arrive.
-pub type Receiver = Box<dyn Fn(Envelope) + Send + Sync>;
+/// Takes in what a bus brings, in its order, on whatever thread it arrives.
+pub type Receiver = Box<dyn Fn(Arrival) + Send + Sync>;

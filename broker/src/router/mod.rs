@@ -16,7 +16,7 @@ use codec::ids::{GroupName, HubName, NodeId};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use crate::backplane::{Applied, Bus, Envelope, Receiver};
+use crate::backplane::{Applied, Arrival, Bus, Channel, Content, Envelope, Receiver};
 use crate::hub::{
     Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Watch, WatchFailed, Watching,
 };
@@ -84,11 +84,14 @@ pub struct Detached {
 /// Takes in what the bus delivers: this node's own local-first envelopes are dropped, everything else goes to the
 /// workers that have members of its target.
 pub fn receiver(node: NodeId, switchboard: Arc<Switchboard>) -> Receiver {
-    Box::new(move |envelope| {
-        let is_own = envelope.origin == node && envelope.applied == Applied::AtOrigin;
-        if !is_own {
-            switchboard.deliver(&Arc::new(Outgoing::new(envelope.command, Instant::now())));
+    Box::new(move |arrival| match arrival {
+        Arrival::Envelope(Envelope { origin, content: Content::Command { applied, command } }) => {
+            let is_own = origin == node && applied == Applied::AtOrigin;
+            if !is_own {
+                switchboard.deliver(&Arc::new(Outgoing::new(command, Instant::now())));
+            }
         }
+        Arrival::Envelope(_) | Arrival::Lost(_) => {}
     })
 }
 
@@ -174,8 +177,9 @@ impl Router {
     }
 
     fn publish_as(&self, topic: &Topic, command: Arc<Command>, applied: Applied) -> Result<(), RouteError> {
-        let envelope = Envelope { origin: self.0.node.clone(), applied, command };
-        self.0.bus.publish(topic, envelope).map_err(|_| RouteError::BusFull)
+        let content = Content::Command { applied, command };
+        let envelope = Envelope { origin: self.0.node.clone(), content };
+        self.0.bus.publish(&channel_of(topic), envelope, None).map_err(|_| RouteError::BusFull)
     }
 
     fn post(&self, worker: usize, letter: Letter) {
@@ -259,14 +263,18 @@ impl Router {
 
     fn watch(&self, hub: &HubName, target: Target, pending: &mut Pending) {
         let topic = Topic { hub: hub.clone(), target };
-        let watch =
-            || -> Watch { self.0.bus.watch(&topic).map(|done| done.map_err(|_| WatchFailed)).boxed() };
+        let watch = || -> Watch {
+            self.0.bus.watch(&Channel::Topic(topic.clone())).map(|done| done.map_err(|_| WatchFailed)).boxed()
+        };
         let watching = self.0.switchboard.index.add(&topic, self.0.worker, watch);
         pending.watches.extend(watching.map(|watching| (topic, watching)));
     }
 
     fn unwatch(&self, topic: &Topic) {
-        self.0.switchboard.index.remove(topic, self.0.worker, || self.0.bus.unwatch(topic));
+        self.0
+            .switchboard
+            .index
+            .remove(topic, self.0.worker, || self.0.bus.unwatch(&Channel::Topic(topic.clone())));
     }
 
     /// Waits until the memberships can be relied on. If they cannot, those that are new are taken back.
@@ -299,6 +307,15 @@ impl Pending {
         self.newly.append(&mut other.newly);
         self
     }
+}
+
+/// Where whoever holds the members of a topic is reached.
+fn channel_of(topic: &Topic) -> Channel {
+    let node = match &topic.target {
+        Target::Connection(id) => id.node(),
+        Target::Hub | Target::Group(_) | Target::User(_) => None,
+    };
+    node.map_or_else(|| Channel::Topic(topic.clone()), Channel::Node)
 }
 
 /// Which worker of which node a router belongs to.

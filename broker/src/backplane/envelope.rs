@@ -1,0 +1,65 @@
+//! What nodes tell each other: content, never a client's encoding.
+
+use std::sync::Arc;
+
+use codec::ids::NodeId;
+
+use crate::model::command::Command;
+use crate::model::survey::{Answer, Survey};
+
+/// What a node publishes.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The node that published it.
+    pub origin: NodeId,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What an envelope says.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Bring this to the members of its target.
+    Command {
+        /// Whether the origin has served its own members already.
+        applied: Applied,
+        /// What is to be brought.
+        command: Arc<Command>,
+    },
+    /// Answer this with a [`Content::Reply`] on the channel of the origin's node, whatever the answer is.
+    Question {
+        /// The asker's name for the question.
+        id: QuestionId,
+        /// What is asked.
+        survey: Arc<Survey>,
+    },
+    /// The answer of one node.
+    Reply {
+        /// What it answers.
+        to: QuestionId,
+        /// What that node knows.
+        reply: Reply,
+    },
+}
+
+/// Who serves the members of the node that publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// The node itself, before it published: it drops the envelope when it comes back.
+    AtOrigin,
+    /// Nobody yet: the envelope's return gives the order.
+    OnReceipt,
+}
+
+/// A node's number for a question, never used twice by one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct QuestionId(pub u64);
+
+/// What a node that was asked says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// All that it knows.
+    Known(Answer),
+    /// It could not find out, in part at least.
+    Unknown,
+}
