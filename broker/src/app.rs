@@ -15,7 +15,7 @@ use crate::edge::listener::{self, Bound};
 use crate::edge::operations::{self, Health, Operations, Stage};
 use crate::events::webhook::{WebhookError, Webhooks};
 use crate::hub::Switchboard;
-use crate::router;
+use crate::router::Exchange;
 use crate::settings::follow::{Follower, Reread};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::Tap;
@@ -143,7 +143,9 @@ impl Broker {
         let Self { config, bound, operations, reread, .. } = self;
         let metrics = Arc::new(Metrics::new(config.settings.hubs.keys().map(|hub| hub.as_str())));
         let switchboard = Arc::new(Switchboard::new(config.workers.get()));
-        let receiver = router::receiver(config.node_id.clone(), Arc::clone(&switchboard));
+        let exchange = Exchange::new(config.node_id, Arc::clone(&switchboard));
+        let bus = bus(exchange.receiver());
+        exchange.link(&bus);
         let (stop, stopping) = watch::channel(false);
         let (ended, mut has_ended) = mpsc::unbounded_channel();
         let (sender, settings) = watch::channel(Arc::new(config.settings));
@@ -152,9 +154,9 @@ impl Broker {
         let following = follower.run(stopping.clone());
         let (desks, own_desks) = Desks::new(config.workers.get());
         let common = Common {
-            node: config.node_id,
             switchboard,
-            bus: bus(receiver),
+            exchange,
+            bus,
             origins: config.origins,
             settings,
             metrics: Arc::clone(&metrics),

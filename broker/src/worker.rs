@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use codec::ids::NodeId;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -28,7 +27,7 @@ pub(crate) use crate::hub::MAX_WORKERS;
 use crate::hub::{Shard, Switchboard};
 use crate::playground::Playground;
 use crate::rest::{Readiness, Rest, RestConfig, RestParts};
-use crate::router::{Place, Router};
+use crate::router::{Exchange, Router};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
@@ -52,8 +51,8 @@ pub struct DrainConfig {
 /// What all workers of a node have in common.
 #[derive(Clone)]
 pub(crate) struct Common {
-    pub(crate) node: NodeId,
     pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) exchange: Arc<Exchange>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) origins: Origins,
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
@@ -125,8 +124,7 @@ impl Drop for Ended {
 async fn work(number: usize, common: Common, own: Own) {
     let Own { bound, webhooks, desk } = own;
     let shard = Shard::new(common.client.queue_limits());
-    let place = Place { node: common.node.clone(), worker: number };
-    let router = Router::new(place, shard, Arc::clone(&common.switchboard), Arc::clone(&common.bus));
+    let router = Router::new(number, shard, Arc::clone(&common.exchange), Arc::clone(&common.bus));
     let events = Rc::new(Events::new(webhooks, common.settings.clone(), common.tap.clone()));
     let connections = Rc::new(Connections::new(ConnectionsParts {
         router: router.clone(),

@@ -4,11 +4,11 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-use tokio::sync::oneshot;
-
 use super::connections::Connections;
-use crate::hub::{Inbox, Letter};
-use crate::model::survey::{Answer, Survey};
+use crate::hub::{Inbox, Letter, ReplySlot};
+use crate::model::close::CloseReason;
+use crate::model::command::Topic;
+use crate::model::survey::Survey;
 
 /// Weight of letters that are dealt with before other tasks have their turn.
 const SLICE: usize = 4 << 20;
@@ -25,6 +25,7 @@ impl Connections {
                 match letter {
                     Letter::Deliver(outgoing) => self.router.shard().deliver(&outgoing),
                     Letter::Ask(survey, reply) => self.reply(&survey, reply).await,
+                    Letter::Lost(topic) => self.end_those_who_missed(topic.as_ref()).await,
                     // Whoever waits for it may have given up.
                     Letter::Mark(reached) => drop(reached.send(())),
                 }
@@ -41,22 +42,28 @@ impl Connections {
     }
 
     /// Answers a survey. What it changes is changed before the next letter is read; only the answer may have to wait.
-    async fn reply(self: &Rc<Self>, survey: &Survey, reply: oneshot::Sender<Answer>) {
+    async fn reply(self: &Rc<Self>, survey: &Survey, reply: ReplySlot) {
         let Some((answer, pending)) = self.flushing(self.router.answer(survey)).await else {
-            // Whoever asked may have gone, which is no reason to stop.
-            let _ = reply.send(self.answer_for_sessions(survey).await);
-            return;
+            return reply.give(self.answer_for_sessions(survey).await);
         };
         if pending.is_settled() {
-            let _ = reply.send(answer);
-            return;
+            return reply.give(answer);
         }
         let connections = Rc::clone(self);
         tokio::task::spawn_local(async move {
             if connections.router.settle(pending).await.is_ok() {
-                let _ = reply.send(answer);
+                reply.give(answer);
             }
         });
+    }
+
+    /// Ends the reliable connections that may have missed messages. Their clients begin anew and know that they have to.
+    async fn end_those_who_missed(self: &Rc<Self>, topic: Option<&Topic>) {
+        let keys = self.router.shard().reliable_members(topic);
+        for key in keys {
+            self.end(key, CloseReason::MessagesLost);
+            self.breathe().await;
+        }
     }
 
     /// Writes what work has queued whenever it lets others have their turn.

@@ -16,7 +16,7 @@ use super::member::{Member, MemberKey};
 use super::outbox::Parcel;
 use super::roster::{Directory, Roster, RosterKey};
 use super::shard::Shard;
-use crate::model::command::{Body, Command, Target};
+use crate::model::command::{Body, Command, Target, Topic};
 
 /// A message on its way to the members of this node. The first member that needs an encoding makes it, the rest share
 /// the bytes, whichever worker they are on.
@@ -144,6 +144,19 @@ impl Shard {
         };
         let keys = self.keys_of(hub, target);
         keys.in_rosters(&self.rosters).iter().copied().filter(is_wanted).collect()
+    }
+
+    /// The reliable members of a topic, or of this worker when it is absent.
+    pub fn reliable_members(&self, topic: Option<&Topic>) -> Vec<MemberKey> {
+        let is_reliable =
+            |key: &MemberKey| self.members.get(*key).is_some_and(|member| member.window.is_some());
+        match topic {
+            Some(topic) => {
+                let keys = self.keys_of(&topic.hub, &topic.target);
+                keys.in_rosters(&self.rosters).iter().copied().filter(is_reliable).collect()
+            }
+            None => self.members.keys().filter(is_reliable).collect(),
+        }
     }
 
     pub(super) fn keys_of(&self, hub: &HubName, target: &Target) -> Keys {

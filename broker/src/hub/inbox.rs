@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 use super::fanout::Outgoing;
-use crate::model::survey::{Answer, Survey};
+use super::reply_slot::ReplySlot;
+use crate::model::command::Topic;
+use crate::model::survey::Survey;
 
 /// One thing for a worker to do.
 #[derive(Debug)]
@@ -14,7 +16,9 @@ pub enum Letter {
     /// Bring this to the members that the worker holds.
     Deliver(Arc<Outgoing>),
     /// Answer this about the members that the worker holds.
-    Ask(Arc<Survey>, oneshot::Sender<Answer>),
+    Ask(Arc<Survey>, ReplySlot),
+    /// End the reliable connections that may have missed messages of this topic, or of any when it is absent.
+    Lost(Option<Topic>),
     /// Say that all letters before this one have been dealt with.
     Mark(oneshot::Sender<()>),
 }
@@ -29,7 +33,7 @@ impl Letter {
     pub fn weight(&self) -> usize {
         let content = match self {
             Self::Deliver(outgoing) => outgoing.command().body.len_bytes(),
-            Self::Ask(..) | Self::Mark(_) => 0,
+            Self::Ask(..) | Self::Lost(_) | Self::Mark(_) => 0,
         };
         LETTER_WEIGHT + content
     }
@@ -130,7 +134,7 @@ mod tests {
     fn letter() -> Letter {
         let hub = HubName::new("h").unwrap();
         let survey = Survey { hub, question: Question::Count(Target::Hub) };
-        Letter::Ask(Arc::new(survey), oneshot::channel().0)
+        Letter::Ask(Arc::new(survey), ReplySlot::new(drop))
     }
 
     #[tokio::test]

@@ -129,6 +129,11 @@ impl Workers {
         Self(1 << worker)
     }
 
+    /// The first `count` workers, 64 at most.
+    pub fn first(count: usize) -> Self {
+        Self(u64::MAX.checked_shr(64_u32.saturating_sub(count as u32)).unwrap_or_default())
+    }
+
     /// The set without `worker`.
     pub fn without(mut self, worker: usize) -> Self {
         self.remove(worker);
@@ -187,6 +192,15 @@ mod tests {
         let mut unwatched = false;
         index.remove(&topic, 63, || unwatched = true);
         assert!(unwatched && workers(&index, &topic).is_empty());
+    }
+
+    #[test]
+    fn the_first_workers_are_those_with_the_lowest_numbers() {
+        let check =
+            |count, expected: &[usize]| assert_eq!(Workers::first(count).collect::<Vec<_>>(), expected);
+        check(0, &[]);
+        check(3, &[0, 1, 2]);
+        check(64, &(0..64).collect::<Vec<_>>());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod index;
 mod member;
 mod outbox;
 mod presence;
+mod reply_slot;
 mod roster;
 mod shard;
 mod window;
@@ -20,7 +21,6 @@ mod window;
 use std::sync::Arc;
 
 use codec::ids::HubName;
-use tokio::sync::oneshot;
 
 pub use fanout::Outgoing;
 pub use gather::Gather;
@@ -30,11 +30,11 @@ pub use index::{Index, Watch, WatchFailed, Watching, Workers};
 pub use member::{MemberKey, NewMember};
 pub use outbox::{Outbox, OutboxLimits, Parcel};
 pub use presence::{Keeping, Presence, PresenceChange};
+pub use reply_slot::ReplySlot;
 pub use shard::{DELIVERY_KINDS, Flushed, Joined, QueueLimits, Shard};
 pub use window::WindowLimits;
 
-use crate::model::command::Target;
-use crate::model::survey::{Answer, Survey};
+use crate::model::command::{Target, Topic};
 
 /// Most workers of a node: one bit of a word for each.
 pub const MAX_WORKERS: usize = 64;
@@ -88,13 +88,14 @@ impl Switchboard {
         }
     }
 
-    /// Puts a survey to every worker that may know, and gives what will receive their answers.
-    pub fn ask(&self, survey: &Arc<Survey>, workers: Workers) -> Vec<oneshot::Receiver<Answer>> {
-        let ask = |worker: usize| {
-            let (sender, receiver) = oneshot::channel();
-            self.inboxes[worker].post(Letter::Ask(Arc::clone(survey), sender));
-            receiver
-        };
-        workers.into_iter().map(ask).collect()
+    /// Tells every worker that has members of the topic, or all workers when there is none, that messages are lost.
+    pub fn lose(&self, topic: Option<&Topic>) {
+        let workers = topic.map_or_else(
+            || Workers::first(self.inboxes.len()),
+            |topic| self.workers_of(&topic.hub, &topic.target),
+        );
+        for worker in workers {
+            self.inboxes[worker].post(Letter::Lost(topic.cloned()));
+        }
     }
 }

@@ -45,6 +45,8 @@ pub enum CloseReason {
     PingTimeout,
     /// A reliable client does not acknowledge what is sent to it.
     WindowFull,
+    /// Messages to a reliable connection were lost between two nodes.
+    MessagesLost,
     /// Nobody took a reliable connection up again in time.
     RecoveryExpired,
     /// The node is being stopped.
@@ -74,6 +76,7 @@ impl CloseReason {
             Self::ConnectionLost
             | Self::SlowClient
             | Self::WindowFull
+            | Self::MessagesLost
             | Self::RecoveryExpired
             | Self::PingTimeout => Ending::Abort,
             Self::ClosedByApplication(_) => Ending::Close(1000, ""),
@@ -132,6 +135,7 @@ impl CloseReason {
             Self::ClosedByApplication(_) => self.farewell().unwrap_or_default(),
             Self::SlowClient => "The outbound message queue is full.".to_owned(),
             Self::WindowFull => "The reliable message buffer is full.".to_owned(),
+            Self::MessagesLost => "Messages to the connection were lost.".to_owned(),
             Self::RecoveryExpired => "The connection recovery timeout expired.".to_owned(),
             Self::ClientClosed { .. } | Self::ConnectionLost | Self::PingTimeout | Self::NodeStopping => {
                 "The connection ended.".to_owned()
@@ -159,7 +163,7 @@ impl CloseReason {
             Self::RawSendForbidden => "Unauthorized",
             Self::EventHandlerNotFound => "EventHandlerNotFound",
             Self::EventHandlerFailed => "SendEventFailed",
-            Self::ServiceFault | Self::NotActivated => "ServiceTransientError",
+            Self::ServiceFault | Self::NotActivated | Self::MessagesLost => "ServiceTransientError",
             Self::SlowClient | Self::WindowFull => "SlowClient",
             Self::PingTimeout => "PingTimeout",
             Self::NodeStopping => "ServiceReload",

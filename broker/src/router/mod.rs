@@ -4,6 +4,7 @@
 //! the application sends over REST is published only, and applied when the bus hands it back. Sockets, sessions and
 //! REST are not known here; they are the callers.
 
+mod exchange;
 mod group_state;
 mod survey;
 
@@ -14,14 +15,16 @@ use std::time::Duration;
 
 use codec::ids::{GroupName, HubName, NodeId};
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::backplane::{Applied, Arrival, Bus, Channel, Content, Envelope, Receiver};
+use crate::backplane::{Applied, Bus, Channel, Content, Envelope, Receipt};
 use crate::hub::{
     Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Watch, WatchFailed, Watching,
 };
 use crate::model::command::{Command, Target, Topic};
 
+pub use exchange::Exchange;
 pub use group_state::ShowError;
 
 /// Longest time that anything may take that somebody awaits: an answer, or room.
@@ -32,10 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Router(Rc<Inner>);
 
 struct Inner {
-    node: NodeId,
     worker: usize,
     shard: RefCell<Shard>,
-    switchboard: Arc<Switchboard>,
+    exchange: Arc<Exchange>,
     bus: Arc<dyn Bus>,
     /// A worker that was sent something is too far behind.
     is_congested: Cell<bool>,
@@ -81,29 +83,13 @@ pub struct Detached {
     pub cleared: Vec<Command>,
 }
 
-/// Takes in what the bus delivers: this node's own local-first envelopes are dropped, everything else goes to the
-/// workers that have members of its target.
-pub fn receiver(node: NodeId, switchboard: Arc<Switchboard>) -> Receiver {
-    Box::new(move |arrival| match arrival {
-        Arrival::Envelope(Envelope { origin, content: Content::Command { applied, command } }) => {
-            let is_own = origin == node && applied == Applied::AtOrigin;
-            if !is_own {
-                switchboard.deliver(&Arc::new(Outgoing::new(command, Instant::now())));
-            }
-        }
-        Arrival::Envelope(_) | Arrival::Lost(_) => {}
-    })
-}
-
 impl Router {
-    /// The router of one worker.
-    pub fn new(place: Place, shard: Shard, switchboard: Arc<Switchboard>, bus: Arc<dyn Bus>) -> Self {
-        let Place { node, worker } = place;
+    /// The router of one worker, which is linked to the other nodes by `bus`.
+    pub fn new(worker: usize, shard: Shard, exchange: Arc<Exchange>, bus: Arc<dyn Bus>) -> Self {
         Self(Rc::new(Inner {
-            node,
             worker,
             shard: RefCell::new(shard),
-            switchboard,
+            exchange,
             bus,
             is_congested: Cell::new(false),
             steps: Cell::new(0),
@@ -123,7 +109,11 @@ impl Router {
 
     /// The node that this worker belongs to.
     pub fn node(&self) -> &NodeId {
-        &self.0.node
+        self.0.exchange.node()
+    }
+
+    fn switchboard(&self) -> &Switchboard {
+        self.0.exchange.switchboard()
     }
 
     /// Carries out what a client publishes: this node's members first, then the others. What one client submits
@@ -135,27 +125,34 @@ impl Router {
         let command = Arc::new(command);
         let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
         let outgoing = Arc::new(Outgoing::new(Arc::clone(&command), Instant::now()));
-        let workers = self.0.switchboard.workers_of(&topic.hub, &topic.target);
+        let workers = self.switchboard().workers_of(&topic.hub, &topic.target);
         if workers.contains(self.0.worker) {
             self.shard().deliver(&outgoing);
         }
         for worker in workers.without(self.0.worker) {
             self.post(worker, Letter::Deliver(Arc::clone(&outgoing)));
         }
-        self.publish_as(&topic, command, Applied::AtOrigin)
+        let content = Content::Command { applied: Applied::AtOrigin, command };
+        self.publish_to(&channel_of(&topic), content, None)
     }
 
     /// Hands on what the application sends. It resolves when the bus has taken the message; sends that are awaited one
-    /// after another reach each member in that order, whichever workers took them.
+    /// after another reach each member in that order, whichever workers of whichever nodes took them.
     ///
     /// # Errors
-    /// Nobody has the message then. [`RouteError::BusFull`]: the link to the other nodes takes nothing more.
-    /// [`RouteError::Overloaded`]: the members' workers are too far behind.
+    /// [`RouteError::Overloaded`]: the members' workers are too far behind, and nobody has the message.
+    /// [`RouteError::BusFull`]: the link to the other nodes takes nothing more, and nobody has the message.
+    /// [`RouteError::Unreachable`]: it cannot be known whether anybody has it.
     pub async fn publish(&self, command: Command) -> Result<(), RouteError> {
         let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
-        let room = self.0.switchboard.room();
+        let room = self.switchboard().room();
         tokio::time::timeout(PATIENCE, room).await.map_err(|_| RouteError::Overloaded)?;
-        self.publish_as(&topic, Arc::new(command), Applied::OnReceipt)
+        let (receipt, taken) = oneshot::channel();
+        let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
+        self.publish_to(&channel_of(&topic), content, Some(receipt))?;
+        let taken = tokio::time::timeout(PATIENCE, taken).await.map_err(|_| RouteError::Unreachable)?;
+        taken.map_err(|_| RouteError::Unreachable)?.map_err(|_| RouteError::Unreachable)?;
+        Ok(())
     }
 
     /// Whether a worker that is sent messages is so far behind that clients should not be read on.
@@ -166,24 +163,28 @@ impl Router {
     /// Waits until no worker is too far behind.
     pub async fn room(&self) {
         if self.is_congested() {
-            self.0.switchboard.room().await;
+            self.switchboard().room().await;
             self.0.is_congested.set(false);
         }
     }
 
     /// Resolves when this worker has brought its members all that other threads had for them until now.
     pub async fn caught_up(&self) {
-        self.0.switchboard.inbox(self.0.worker).caught_up().await;
+        self.switchboard().inbox(self.0.worker).caught_up().await;
     }
 
-    fn publish_as(&self, topic: &Topic, command: Arc<Command>, applied: Applied) -> Result<(), RouteError> {
-        let content = Content::Command { applied, command };
-        let envelope = Envelope { origin: self.0.node.clone(), content };
-        self.0.bus.publish(&channel_of(topic), envelope, None).map_err(|_| RouteError::BusFull)
+    fn publish_to(
+        &self,
+        channel: &Channel,
+        content: Content,
+        receipt: Option<Receipt>,
+    ) -> Result<(), RouteError> {
+        let envelope = Envelope { origin: self.node().clone(), content };
+        self.0.bus.publish(channel, envelope, receipt).map_err(|_| RouteError::BusFull)
     }
 
     fn post(&self, worker: usize, letter: Letter) {
-        if self.0.switchboard.inbox(worker).is_full() {
+        if self.switchboard().inbox(worker).is_full() {
             self.0.is_congested.set(true);
         }
         let mut outgoing = self.0.outgoing.borrow_mut();
@@ -202,7 +203,7 @@ impl Router {
     pub fn post_letters(&self) {
         for (worker, letters) in self.0.outgoing.borrow_mut().iter_mut().enumerate() {
             if !letters.is_empty() {
-                self.0.switchboard.inbox(worker).post_all(letters);
+                self.switchboard().inbox(worker).post_all(letters);
             }
         }
     }
@@ -266,13 +267,12 @@ impl Router {
         let watch = || -> Watch {
             self.0.bus.watch(&Channel::Topic(topic.clone())).map(|done| done.map_err(|_| WatchFailed)).boxed()
         };
-        let watching = self.0.switchboard.index.add(&topic, self.0.worker, watch);
+        let watching = self.switchboard().index.add(&topic, self.0.worker, watch);
         pending.watches.extend(watching.map(|watching| (topic, watching)));
     }
 
     fn unwatch(&self, topic: &Topic) {
-        self.0
-            .switchboard
+        self.switchboard()
             .index
             .remove(topic, self.0.worker, || self.0.bus.unwatch(&Channel::Topic(topic.clone())));
     }
@@ -283,13 +283,14 @@ impl Router {
     /// [`RouteError::Unreachable`] when the other nodes could not be told.
     pub async fn settle(&self, pending: Pending) -> Result<(), RouteError> {
         for (topic, watching) in pending.watches {
-            if watching.clone().await.is_err() {
+            let watched = tokio::time::timeout(PATIENCE, watching.clone()).await;
+            if !matches!(watched, Ok(Ok(()))) {
                 for (key, topic) in &pending.newly {
                     self.leave(*key, &topic.hub, &topic.target);
                 }
                 return Err(RouteError::Unreachable);
             }
-            self.0.switchboard.index.watched(&topic, &watching);
+            self.switchboard().index.watched(&topic, &watching);
         }
         Ok(())
     }
@@ -316,13 +317,4 @@ fn channel_of(topic: &Topic) -> Channel {
         Target::Hub | Target::Group(_) | Target::User(_) => None,
     };
     node.map_or_else(|| Channel::Topic(topic.clone()), Channel::Node)
-}
-
-/// Which worker of which node a router belongs to.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The node.
-    pub node: NodeId,
-    /// The worker's number, from 0.
-    pub worker: usize,
 }

@@ -1,11 +1,13 @@
 //! Questions to everyone who may know, and this worker's answers.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use codec::ids::HubName;
+use tokio::sync::oneshot;
 
-use super::{PATIENCE, Pending, RouteError, Router};
+use super::exchange::Asked;
+use super::{PATIENCE, Pending, RouteError, Router, channel_of};
+use crate::backplane::{Content, Reply};
 use crate::hub::MemberKey;
 use crate::model::command::{Target, Topic};
 use crate::model::survey::{Answer, Leaving, PermissionAnswer, Question, Selection, Survey};
@@ -14,21 +16,21 @@ use crate::model::survey::{Answer, Leaving, PermissionAnswer, Question, Selectio
 const SLICE: usize = 4096;
 
 impl Router {
-    /// Asks every worker that may know and puts their answers together.
+    /// Asks every node that may know and puts their answers together.
     ///
     /// # Errors
+    /// [`RouteError::BusFull`] and [`RouteError::Unreachable`] when the question did not reach the others,
     /// [`RouteError::Incomplete`] when one of them did not answer in time: what is known without it is not passed off
     /// as the whole.
     pub async fn survey(&self, survey: Survey) -> Result<Answer, RouteError> {
-        let workers = self.0.switchboard.workers_of(&survey.hub, &target_of(&survey.question));
         let survey = Arc::new(survey);
-        let replies = self.0.switchboard.ask(&survey, workers);
-        let mut answer = nothing_known(&survey.question);
-        let gather = async move {
-            for reply in replies {
-                answer = merge(answer, reply.await.map_err(|_| RouteError::Incomplete)?);
-            }
-            Ok::<_, RouteError>(answer)
+        let asked = self.0.exchange.ask();
+        let (receipt, receivers) = oneshot::channel();
+        let question = Content::Question { id: asked.id, survey: Arc::clone(&survey) };
+        self.publish_to(&channel_of(&topic_of(&survey)), question, Some(receipt))?;
+        let gather = async {
+            let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
+            collect(asked, receivers.map_err(|_| RouteError::Unreachable)?, &survey.question).await
         };
         let answer = tokio::time::timeout(PATIENCE, gather).await.map_err(|_| RouteError::Incomplete)??;
         Ok(cut(answer, &survey.question))
@@ -116,20 +118,31 @@ impl Router {
     }
 }
 
-/// Whose holders may know the answer.
-fn target_of(question: &Question) -> Cow<'_, Target> {
-    match question {
-        Question::Count(target) | Question::Close { target, .. } => Cow::Borrowed(target),
-        Question::Members { group, .. } | Question::GroupStates { group, .. } => {
-            Cow::Owned(Target::Group(group.clone()))
+/// Puts together what so many nodes reply.
+async fn collect(mut asked: Asked<'_>, receivers: u64, question: &Question) -> Result<Answer, RouteError> {
+    let mut answer = nothing_known(question);
+    for _ in 0..receivers {
+        match asked.replies.recv().await {
+            Some(Reply::Known(more)) => answer = merge(answer, more),
+            Some(Reply::Unknown) | None => return Err(RouteError::Incomplete),
         }
-        Question::Join { who, .. } | Question::Leave { who, .. } => Cow::Borrowed(&who.target),
-        Question::Permission { connection, .. } => Cow::Owned(Target::Connection(connection.clone())),
     }
+    Ok(answer)
+}
+
+/// Whose holders may know the answer.
+pub(super) fn topic_of(survey: &Survey) -> Topic {
+    let target = match &survey.question {
+        Question::Count(target) | Question::Close { target, .. } => target.clone(),
+        Question::Members { group, .. } | Question::GroupStates { group, .. } => Target::Group(group.clone()),
+        Question::Join { who, .. } | Question::Leave { who, .. } => who.target.clone(),
+        Question::Permission { connection, .. } => Target::Connection(connection.clone()),
+    };
+    Topic { hub: survey.hub.clone(), target }
 }
 
 /// The answer when nobody knows anything.
-fn nothing_known(question: &Question) -> Answer {
+pub(super) fn nothing_known(question: &Question) -> Answer {
     match question {
         Question::Count(_) | Question::Join { .. } | Question::Leave { .. } | Question::Close { .. } => {
             Answer::Count(0)
@@ -140,7 +153,8 @@ fn nothing_known(question: &Question) -> Answer {
     }
 }
 
-fn merge(known: Answer, more: Answer) -> Answer {
+/// What two parts of the service know together.
+pub(super) fn merge(known: Answer, more: Answer) -> Answer {
     match (known, more) {
         (Answer::Count(known), Answer::Count(more)) => Answer::Count(known + more),
         (Answer::Members(mut known), Answer::Members(mut more)) => {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::auth::key::{AccessKey, Keys};
 use crate::auth::permission::Permissions;
-use crate::backplane::LocalBus;
+use crate::backplane::{Bus, LocalBus};
 use crate::client::connection::{self, Arrival};
 use crate::client::connections::{Capacity, ConnectionsParts};
 use crate::client::{ClientConfig, Connections};
@@ -22,7 +22,7 @@ use crate::events::webhook::{
 };
 use crate::events::{Correspondence, Events};
 use crate::hub::{NewMember, Shard, Switchboard};
-use crate::router::{self, Place, Router};
+use crate::router::{Exchange, Router};
 use crate::session::{Opening, Session, Speech};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
@@ -122,9 +122,11 @@ struct Worker {
 impl Worker {
     async fn start() -> Self {
         let switchboard = Arc::new(Switchboard::new(1));
-        let bus = Arc::new(LocalBus::new(router::receiver(node(), Arc::clone(&switchboard))));
+        let exchange = Exchange::new(node(), switchboard);
+        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(exchange.receiver()));
+        exchange.link(&bus);
         let shard = Shard::new(CONFIG.queue_limits());
-        let router = Router::new(Place { node: node(), worker: 0 }, shard, switchboard, bus);
+        let router = Router::new(0, shard, exchange, bus);
         let connections = Rc::new(Connections::new(ConnectionsParts {
             router: router.clone(),
             events: Rc::new(events()),
