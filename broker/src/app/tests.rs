@@ -4,8 +4,10 @@
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use codec::ids::{GroupName, HubName};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -18,9 +20,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
-use crate::backplane::{BusError, BusFull, Channel, Envelope, Receipt};
+use crate::backplane::{Arrival, BusError, BusFull, Channel, Envelope, Receipt};
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
-use crate::model::command::Target;
+use crate::model::command::{Target, Topic};
 
 const KEY: &str = "a-key-that-nobody-is-shown-in-this-test";
 
@@ -69,6 +71,7 @@ impl Bus for Breaking {
 struct Node {
     addresses: Addresses,
     is_broken: Arc<AtomicBool>,
+    receiver: mpsc::Receiver<Arc<Receiver>>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -94,14 +97,18 @@ impl Node {
         let is_broken = Arc::new(AtomicBool::new(true));
         let broken = Arc::clone(&is_broken);
         let (stop, stopped) = oneshot::channel();
+        let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let bus = |receive| -> Arc<dyn Bus> {
-                Arc::new(Breaking { bus: LocalBus::new(receive), is_broken: broken })
+            let bus = |receive: Receiver| -> Arc<dyn Bus> {
+                let receive = Arc::new(receive);
+                sender.send(Arc::clone(&receive)).unwrap();
+                let bus = LocalBus::new(Box::new(move |arrival| receive(arrival)));
+                Arc::new(Breaking { bus, is_broken: broken })
             };
             runtime.block_on(broker.run_on(bus, async { drop(stopped.await) })).unwrap();
         });
-        Self { addresses, is_broken, _stop: stop }
+        Self { addresses, is_broken, receiver, _stop: stop }
     }
 
     fn heal(&self) {
@@ -203,4 +210,44 @@ async fn a_simple_client_whose_message_cannot_reach_the_other_nodes_is_closed_wi
     let mut client = node.connect("chat?webpubsub_mode=sendToGroup&group=broken", None).await;
     in_time(client.send(Message::text("hi"))).await.unwrap();
     expect_close(&mut client, 1011, "Internal server error").await;
+}
+
+#[tokio::test]
+async fn whoever_may_have_missed_messages_and_was_promised_them_begins_anew() {
+    let node = Node::start();
+    let receive = node.receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    let group = |name| Target::Group(GroupName::new(name).unwrap());
+    let lost = [Some(Topic { hub: HubName::new("chat").unwrap(), target: group("lost") }), None];
+    for topic in lost {
+        let mut plain = node.connect("chat", OFFERS[1]).await;
+        let mut elsewhere = node.connect("chat", OFFERS[3]).await;
+        let mut member = node.connect("chat", OFFERS[3]).await;
+        let mut recovery = String::new();
+        for (client, group) in [(&mut plain, "lost"), (&mut elsewhere, "other"), (&mut member, "lost")] {
+            let connected = next_json(client).await;
+            let join = json!({"type": "joinGroup", "group": group, "ackId": 1});
+            assert_eq!(ask(client, &join).await["success"], true);
+            let text = |name: &str| connected[name].as_str().unwrap_or_default().to_owned();
+            recovery = format!(
+                "chat?awps_connection_id={}&awps_reconnection_token={}",
+                text("connectionId"),
+                text("reconnectionToken")
+            );
+        }
+        receive(Arrival::Lost(topic.clone()));
+        assert!(
+            in_time(member.next()).await.unwrap().is_err(),
+            "the socket is dropped without a close frame"
+        );
+        let mut again = node.connect(&recovery, OFFERS[3]).await;
+        expect_close(&mut again, 1008, "The connection could not be recovered.").await;
+        // A plain client was promised nothing, and who was not in the group has missed nothing.
+        let ping = json!({"type": "ping"});
+        assert_eq!(ask(&mut plain, &ping).await["type"], "pong");
+        if topic.is_some() {
+            assert_eq!(ask(&mut elsewhere, &ping).await["type"], "pong");
+        } else {
+            assert!(in_time(elsewhere.next()).await.unwrap().is_err());
+        }
+    }
 }
