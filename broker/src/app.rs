@@ -156,7 +156,7 @@ impl Broker {
         let common = Common {
             switchboard,
             exchange,
-            bus,
+            bus: Arc::clone(&bus),
             origins: config.origins,
             settings,
             metrics: Arc::clone(&metrics),
@@ -190,7 +190,8 @@ impl Broker {
             while has_ended.recv().await.is_some() {}
         };
         let operations = operations.and_then(|listener| TcpListener::from_std(listener).ok());
-        let operations = operations::run(operations, Operations { metrics, health: health.clone() }, drained);
+        let operations =
+            operations::run(operations, Operations { metrics, health: health.clone(), bus }, drained);
         tokio::join!(operations, following);
         lost.map_or(Ok(()), |worker| Err(StartError::WorkerLost(worker)))
     }

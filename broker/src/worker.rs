@@ -184,7 +184,7 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
         last_host: RefCell::new(Arc::from("")),
         refusals: Throttle::default(),
     };
-    let stopping = common.stopping.clone();
+    let (stopping, bus) = (common.stopping.clone(), Arc::clone(&common.bus));
     let rest = Rest::new(RestParts {
         config: common.rest.clone(),
         router,
@@ -192,9 +192,9 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
         settings: common.settings.clone(),
         metrics: Arc::clone(&common.metrics),
         refusals: Throttle::default(),
-        readiness: Box::new(move || match *stopping.borrow() {
-            true => Readiness::NotReady,
-            false => Readiness::Ready,
+        readiness: Box::new(move || {
+            let is_ready = !*stopping.borrow() && bus.is_hearing();
+            if is_ready { Readiness::Ready } else { Readiness::NotReady }
         }),
     });
     let playground = common.playground.then(|| Playground::new(common.tap.clone(), common.stopping.clone()));

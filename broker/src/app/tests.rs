@@ -11,6 +11,7 @@ use codec::ids::{GroupName, HubName};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
@@ -83,7 +84,7 @@ impl Node {
         for (entry, text) in [
             (&entry::ACCESS_KEY, KEY),
             (&entry::TLS_LISTEN, "off"),
-            (&entry::OPERATIONS_LISTEN, "off"),
+            (&entry::OPERATIONS_LISTEN, "127.0.0.1:0"),
             (&entry::DATA_DIR, "unused"),
         ] {
             raw.give(entry, Given { texts: vec![text.to_owned()], place: Place::Flag(entry) });
@@ -109,6 +110,20 @@ impl Node {
             runtime.block_on(broker.run_on(bus, async { drop(stopped.await) })).unwrap();
         });
         Self { addresses, is_broken, receiver, _stop: stop }
+    }
+
+    /// What the node says of its health where clients are, and where monitoring is.
+    async fn health(&self) -> [String; 2] {
+        let operations = self.addresses.operations.unwrap();
+        let mut answers = [String::new(), String::new()];
+        let places = [(self.addresses.http, "/api/health"), (operations, "/health/ready")];
+        for ((address, path), answer) in places.into_iter().zip(&mut answers) {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
+            socket.write_all(request.as_bytes()).await.unwrap();
+            in_time(socket.read_to_string(answer)).await.unwrap();
+        }
+        answers
     }
 
     fn heal(&self) {
@@ -210,6 +225,19 @@ async fn a_simple_client_whose_message_cannot_reach_the_other_nodes_is_closed_wi
     let mut client = node.connect("chat?webpubsub_mode=sendToGroup&group=broken", None).await;
     in_time(client.send(Message::text("hi"))).await.unwrap();
     expect_close(&mut client, 1011, "Internal server error").await;
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_hear_the_others_is_not_ready() {
+    let node = Node::start();
+    let [clients, monitoring] = node.health().await;
+    assert!(clients.starts_with("HTTP/1.1 503 "), "{clients}");
+    assert!(monitoring.starts_with("HTTP/1.1 503 "), "{monitoring}");
+    assert!(monitoring.ends_with("\r\n\r\nnot ready: cannot hear the other nodes\n"), "{monitoring}");
+    node.heal();
+    for answer in node.health().await {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::backplane::Bus;
 use crate::telemetry::metrics::Metrics;
 
 /// Most sockets at a time; the next waits in the kernel's queue.
@@ -53,6 +54,8 @@ pub struct Operations {
     pub metrics: Arc<Metrics>,
     /// How far the node has come.
     pub health: Health,
+    /// The node's links to the others.
+    pub bus: Arc<dyn Bus>,
 }
 
 impl Health {
@@ -132,6 +135,9 @@ fn answer(method: &Method, path: &str, operations: &Operations) -> Response<Full
         },
         "/health/ready" => match stage {
             Stage::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting\n"),
+            Stage::Serving if !operations.bus.is_hearing() => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "not ready: cannot hear the other nodes\n")
+            }
             Stage::Serving => text(StatusCode::OK, "ready\n"),
             Stage::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: draining\n"),
         },
@@ -165,6 +171,15 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::backplane::LocalBus;
+
+    fn operations(health: Health) -> Operations {
+        Operations {
+            metrics: Arc::new(Metrics::new([])),
+            health,
+            bus: Arc::new(LocalBus::new(Box::new(drop))),
+        }
+    }
 
     async fn call(address: SocketAddr, request_line: &str) -> String {
         let exchange = async {
@@ -183,7 +198,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health::default();
-        let operations = Operations { metrics: Arc::new(Metrics::new([])), health: health.clone() };
+        let operations = operations(health.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(run(Some(listener), operations, async move {
             stopped.await.ok();
@@ -214,7 +229,7 @@ mod tests {
     async fn metrics_are_shown_and_the_rest_is_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let operations = Operations { metrics: Arc::new(Metrics::new([])), health: Health::default() };
+        let operations = operations(Health::default());
         let task = tokio::spawn(run(Some(listener), operations, std::future::pending()));
 
         let metrics = call(address, "GET /metrics").await;
