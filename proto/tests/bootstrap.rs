@@ -7,7 +7,8 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folder, schema and package of all that is generated.
-const SCHEMAS: [(&str, &str, &str); 1] = [("client", "webpubsub.proto", "azure.webpubsub")];
+const SCHEMAS: [(&str, &str, &str); 2] =
+    [("client", "webpubsub.proto", "azure.webpubsub"), ("cluster", "envelope.proto", "hubbub.cluster")];
 
 #[test]
 fn the_generated_types_are_those_of_the_schemas() {
