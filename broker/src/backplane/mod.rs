@@ -5,6 +5,7 @@ mod channel;
 mod contract;
 mod envelope;
 mod local;
+pub mod wire;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;

@@ -8,7 +8,8 @@ use codec::ids::{ConnectionId, GroupName, HubName, UserId};
 use codec::message::GroupStateItem;
 
 use super::command::Target;
-use crate::auth::permission::Action;
+// Part of a question, so whoever carries questions knows it from here.
+pub use crate::auth::permission::Action;
 
 /// A question about the connections of one hub.
 #[derive(Debug, Clone)]

@@ -1,0 +1,93 @@
+//! What buses tell each other about the link itself.
+
+use bytes::Bytes;
+use proto::cluster::{self, envelope, repair, repaired};
+
+use super::fault::Malformed;
+use crate::backplane::Partition;
+
+/// What buses tell each other, which no router sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkMessage {
+    /// Comes every second: the origin is there.
+    Beat {
+        /// The last sequence that it has given.
+        sequence: u64,
+    },
+    /// Asks for what was published.
+    Repair {
+        /// To the channels of which partitions, and after which sequence.
+        floors: Vec<(Partition, u64)>,
+    },
+    /// Brings what was asked for, in one message or several.
+    Repaired {
+        /// Partition, name of the channel, and bytes of each envelope, in the order of their sequences.
+        envelopes: Vec<(Partition, String, Bytes)>,
+        /// Whether no other message follows.
+        is_last: bool,
+        /// Whether all that was asked for has come. It counts in the last message: older envelopes may be gone.
+        is_complete: bool,
+    },
+    /// To itself, to see whether the link carries.
+    Probe {
+        /// Which one.
+        number: u64,
+    },
+}
+
+pub(super) fn encode(message: &LinkMessage) -> envelope::Body {
+    match message {
+        LinkMessage::Beat { sequence } => envelope::Body::Beat(cluster::Beat { sequence: *sequence }),
+        LinkMessage::Repair { floors } => {
+            envelope::Body::Repair(cluster::Repair { floors: floors.iter().map(encode_floor).collect() })
+        }
+        LinkMessage::Repaired { envelopes, is_last, is_complete } => {
+            envelope::Body::Repaired(cluster::Repaired {
+                envelopes: envelopes.iter().map(encode_published).collect(),
+                is_last: *is_last,
+                is_complete: *is_complete,
+            })
+        }
+        LinkMessage::Probe { number } => envelope::Body::Probe(cluster::Probe { number: *number }),
+    }
+}
+
+pub(super) fn beat(message: &cluster::Beat) -> LinkMessage {
+    LinkMessage::Beat { sequence: message.sequence }
+}
+
+pub(super) fn repair(message: cluster::Repair) -> Result<LinkMessage, Malformed> {
+    let floors: Result<_, _> = message.floors.into_iter().map(decode_floor).collect();
+    Ok(LinkMessage::Repair { floors: floors? })
+}
+
+pub(super) fn repaired(message: cluster::Repaired) -> Result<LinkMessage, Malformed> {
+    let cluster::Repaired { envelopes, is_last, is_complete } = message;
+    let envelopes: Result<_, _> = envelopes.into_iter().map(decode_published).collect();
+    Ok(LinkMessage::Repaired { envelopes: envelopes?, is_last, is_complete })
+}
+
+pub(super) fn probe(message: &cluster::Probe) -> LinkMessage {
+    LinkMessage::Probe { number: message.number }
+}
+
+fn encode_floor((partition, after): &(Partition, u64)) -> repair::Floor {
+    repair::Floor { partition: partition.0.into(), after: *after }
+}
+
+fn decode_floor(floor: repair::Floor) -> Result<(Partition, u64), Malformed> {
+    Ok((decode_partition(floor.partition)?, floor.after))
+}
+
+fn encode_published((partition, channel, bytes): &(Partition, String, Bytes)) -> repaired::Published {
+    repaired::Published { partition: partition.0.into(), channel: channel.clone(), envelope: bytes.clone() }
+}
+
+fn decode_published(published: repaired::Published) -> Result<(Partition, String, Bytes), Malformed> {
+    let repaired::Published { partition, channel, envelope } = published;
+    Ok((decode_partition(partition)?, channel, envelope))
+}
+
+fn decode_partition(number: u32) -> Result<Partition, Malformed> {
+    u8::try_from(number).map(Partition).map_err(|_| Malformed::Range("partition"))
+}
