@@ -390,6 +390,9 @@ pub struct Beat {
 pub struct Repair {
     #[prost(message, repeated, tag = "1")]
     pub floors: ::prost::alloc::vec::Vec<repair::Floor>,
+    /// The asker's number of the question.
+    #[prost(uint64, tag = "2")]
+    pub question: u64,
 }
 /// Nested message and enum types in `Repair`.
 pub mod repair {
@@ -412,9 +415,15 @@ pub struct Repaired {
     /// No other message answers the same request after this one.
     #[prost(bool, tag = "2")]
     pub is_last: bool,
-    /// Whether everything that was asked for has come. It counts in the last message: older envelopes may be gone.
+    /// Whether everything that was asked for comes; the same in all messages of an answer. Older envelopes may be gone.
     #[prost(bool, tag = "3")]
     pub is_complete: bool,
+    /// The number of the question.
+    #[prost(uint64, tag = "4")]
+    pub question: u64,
+    /// Which message of the answer this is, from 0.
+    #[prost(uint64, tag = "5")]
+    pub part: u64,
 }
 /// Nested message and enum types in `Repaired`.
 pub mod repaired {

@@ -16,16 +16,22 @@ pub enum LinkMessage {
     },
     /// Asks for what was published.
     Repair {
+        /// The asker's number of the question.
+        question: u64,
         /// To the channels of which partitions, and after which sequence.
         floors: Vec<(Partition, u64)>,
     },
     /// Brings what was asked for, in one message or several.
     Repaired {
+        /// The number of the question.
+        question: u64,
+        /// Which message of the answer this is, from 0.
+        part: u64,
         /// Partition, name of the channel, and bytes of each envelope, in the order of their sequences.
         envelopes: Vec<(Partition, String, Bytes)>,
         /// Whether no other message follows.
         is_last: bool,
-        /// Whether all that was asked for has come. It counts in the last message: older envelopes may be gone.
+        /// Whether all that was asked for comes; the same in all messages of an answer. Older envelopes may be gone.
         is_complete: bool,
     },
     /// To itself, to see whether the link carries.
@@ -38,11 +44,14 @@ pub enum LinkMessage {
 pub(super) fn encode(message: &LinkMessage) -> envelope::Body {
     match message {
         LinkMessage::Beat { sequence } => envelope::Body::Beat(cluster::Beat { sequence: *sequence }),
-        LinkMessage::Repair { floors } => {
-            envelope::Body::Repair(cluster::Repair { floors: floors.iter().map(encode_floor).collect() })
-        }
-        LinkMessage::Repaired { envelopes, is_last, is_complete } => {
+        LinkMessage::Repair { question, floors } => envelope::Body::Repair(cluster::Repair {
+            floors: floors.iter().map(encode_floor).collect(),
+            question: *question,
+        }),
+        LinkMessage::Repaired { question, part, envelopes, is_last, is_complete } => {
             envelope::Body::Repaired(cluster::Repaired {
+                question: *question,
+                part: *part,
                 envelopes: envelopes.iter().map(encode_published).collect(),
                 is_last: *is_last,
                 is_complete: *is_complete,
@@ -58,13 +67,13 @@ pub(super) fn beat(message: &cluster::Beat) -> LinkMessage {
 
 pub(super) fn repair(message: cluster::Repair) -> Result<LinkMessage, Malformed> {
     let floors: Result<_, _> = message.floors.into_iter().map(decode_floor).collect();
-    Ok(LinkMessage::Repair { floors: floors? })
+    Ok(LinkMessage::Repair { question: message.question, floors: floors? })
 }
 
 pub(super) fn repaired(message: cluster::Repaired) -> Result<LinkMessage, Malformed> {
-    let cluster::Repaired { envelopes, is_last, is_complete } = message;
+    let cluster::Repaired { envelopes, is_last, is_complete, question, part } = message;
     let envelopes: Result<_, _> = envelopes.into_iter().map(decode_published).collect();
-    Ok(LinkMessage::Repaired { envelopes: envelopes?, is_last, is_complete })
+    Ok(LinkMessage::Repaired { question, part, envelopes: envelopes?, is_last, is_complete })
 }
 
 pub(super) fn probe(message: &cluster::Probe) -> LinkMessage {

@@ -210,9 +210,16 @@ fn link() -> BoxedStrategy<LinkMessage> {
     let bytes = || vec(any::<u8>(), 0..40).prop_map(Into::into);
     prop_oneof![
         any::<u64>().prop_map(|sequence| LinkMessage::Beat { sequence }),
-        vec((partition(), any::<u64>()), 0..6).prop_map(|floors| LinkMessage::Repair { floors }),
-        (vec((partition(), any::<String>(), bytes()), 0..4), any::<bool>(), any::<bool>()).prop_map(
-            |(envelopes, is_last, is_complete)| LinkMessage::Repaired { envelopes, is_last, is_complete }
+        (any::<u64>(), vec((partition(), any::<u64>()), 0..6))
+            .prop_map(|(question, floors)| LinkMessage::Repair { question, floors }),
+        (any::<[u64; 2]>(), vec((partition(), any::<String>(), bytes()), 0..4), any::<[bool; 2]>()).prop_map(
+            |([question, part], envelopes, [is_last, is_complete])| LinkMessage::Repaired {
+                question,
+                part,
+                envelopes,
+                is_last,
+                is_complete
+            }
         ),
         any::<u64>().prop_map(|number| LinkMessage::Probe { number }),
     ]

@@ -150,15 +150,19 @@ fn body(name: &str) -> Body {
         "reply: full" => answer(Answer::Permission(PermissionAnswer::Full)),
         "link: beat" => Body::Link(LinkMessage::Beat { sequence: 300 }),
         "link: repair" => {
-            Body::Link(LinkMessage::Repair { floors: vec![(Partition(0), 7), (Partition(255), 0)] })
+            let floors = vec![(Partition(0), 7), (Partition(255), 0)];
+            Body::Link(LinkMessage::Repair { question: 5, floors })
         }
         "link: repaired" => Body::Link(LinkMessage::Repaired {
+            question: 5,
+            part: 1,
             envelopes: vec![(Partition(213), "hubbub:{213}:nodes".to_owned(), Bytes::from_static(b"e"))],
             is_last: false,
             is_complete: true,
         }),
         "link: repaired, with nothing" => {
-            Body::Link(LinkMessage::Repaired { envelopes: Vec::new(), is_last: true, is_complete: false })
+            let (envelopes, is_last, is_complete) = (Vec::new(), true, false);
+            Body::Link(LinkMessage::Repaired { question: 5, part: 0, envelopes, is_last, is_complete })
         }
         "link: probe" => Body::Link(LinkMessage::Probe { number: 1 }),
         other => panic!("no case is called {other:?}"),

@@ -55,7 +55,13 @@ fn decoding_copies_neither_a_payload_nor_an_envelope_within() {
         other => panic!("another body: {other:?}"),
     }
     let envelopes = vec![(crate::backplane::Partition(1), "c".to_owned(), bytes)];
-    let outer = sealed(&Body::Link(LinkMessage::Repaired { envelopes, is_last: true, is_complete: true }));
+    let outer = sealed(&Body::Link(LinkMessage::Repaired {
+        question: 1,
+        part: 0,
+        envelopes,
+        is_last: true,
+        is_complete: true,
+    }));
     match decode(outer.clone()).unwrap().1 {
         Body::Link(LinkMessage::Repaired { envelopes, .. }) => assert!(lie_within(&envelopes[0].2, &outer)),
         other => panic!("another body: {other:?}"),
