@@ -6,6 +6,7 @@ mod contract;
 mod envelope;
 mod local;
 pub mod wire;
+pub mod redis;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;

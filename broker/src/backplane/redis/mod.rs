@@ -1,0 +1,286 @@
+//! The links of a node to its Redis servers: one Redis, a Redis Cluster, or whatever Sentinel names.
+//!
+//! Channels and bytes are all that is known here; what they mean is for the bus that owns the links. Everything that
+//! talks to Redis runs on one thread of its own: `run` finds out who serves which partition and starts, for each
+//! server, one `publisher` and one `subscriber` with one connection each. `outbox` and `wishes` are the values in
+//! between: callers on any thread put in, the thread takes out.
+//!
+//! Promises: what is published of one partition goes out in the order of the calls, at least once, also over lost
+//! connections and moves between servers; a wish to hear a channel outlives all of these.
+
+mod backoff;
+mod config;
+mod connection;
+mod counts;
+mod error;
+mod outbox;
+mod partitions;
+mod publisher;
+mod run;
+mod scout;
+mod slots;
+mod subscriber;
+mod tls;
+mod wishes;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::{BusError, BusFull, Partition, Receipt};
+
+pub use config::{Address, RedisConfig, RedisTexts};
+pub use counts::LinkNumbers;
+pub use error::LinkError;
+pub use partitions::PartitionSet;
+
+use counts::LinkCounts;
+use outbox::Outbox;
+use wishes::{Begun, Wishes};
+
+/// The links of a node. Cheap to clone; they end with the last clone.
+#[derive(Clone)]
+pub struct Links {
+    shared: Arc<Shared>,
+    /// Ends the thread when the last clone of it goes.
+    _thread: Arc<Thread>,
+}
+
+/// Something to be published.
+pub struct Outgoing {
+    /// Where the channel belongs. Its number must be what stands in braces in the channel's name.
+    pub partition: Partition,
+    /// Full name of the channel.
+    pub channel: Arc<str>,
+    /// What is published.
+    pub payload: Bytes,
+    /// Is told to how many subscribers Redis has handed it, or that it may not have reached anybody. In a Redis Cluster
+    /// that is the number at the server that owns the channel, where all subscribers of a channel are.
+    pub receipt: Option<Receipt>,
+}
+
+/// How much may wait for one server.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// Messages, what is in flight included.
+    pub messages: usize,
+    /// Bytes of channel names and payloads, what is in flight included.
+    pub bytes: usize,
+}
+
+/// What the links bring. Always on their thread, in order; whoever takes it must not wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// Something was published to a channel that is wanted, or was until just now.
+    Message {
+        /// Full name of the channel.
+        channel: Bytes,
+        /// What was published.
+        payload: Bytes,
+    },
+    /// From a while ago until [`LinkEvent::Hearing`], what is published to channels of these partitions may be lost.
+    Deaf(PartitionSet),
+    /// Whatever is wanted of these partitions is heard, from now on. Also told once at the start.
+    Hearing(PartitionSet),
+}
+
+/// What works at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinkState {
+    /// The servers of all partitions can be published to.
+    pub publishing: bool,
+    /// All wanted channels of all partitions are heard.
+    pub hearing: bool,
+}
+
+/// Names a server among those of this process. One that comes back is a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ServerKey(u64);
+
+/// What callers and the thread share. No lock is held while the other is taken.
+struct Shared {
+    config: RedisConfig,
+    outbox: Mutex<Outbox>,
+    wishes: Mutex<Wishes>,
+    state: watch::Sender<LinkState>,
+    events: Box<dyn Fn(LinkEvent) + Send + Sync>,
+    counts: LinkCounts,
+    /// Somebody has reason to believe that servers have moved.
+    owners_wanted: Notify,
+    /// Something has gone out.
+    gone: Notify,
+}
+
+struct Thread {
+    stop: Option<oneshot::Sender<()>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { messages: 100_000, bytes: 64 << 20 }
+    }
+}
+
+impl Links {
+    /// Finds the servers and connects to all that own a partition; ends when both publishing and hearing work. `events`
+    /// is called on the links' thread.
+    ///
+    /// # Errors
+    /// [`LinkError`] says what to change. What may pass by itself is waited for until `patience` is over.
+    pub async fn start(
+        config: RedisConfig,
+        limits: QueueLimits,
+        patience: Duration,
+        events: impl Fn(LinkEvent) + Send + Sync + 'static,
+    ) -> Result<Self, LinkError> {
+        let shared = Arc::new(Shared {
+            config,
+            outbox: Mutex::new(Outbox::new(limits)),
+            wishes: Mutex::new(Wishes::new()),
+            state: watch::Sender::new(LinkState::default()),
+            events: Box::new(events),
+            counts: LinkCounts::default(),
+            owners_wanted: Notify::new(),
+            gone: Notify::new(),
+        });
+        let deadline = Instant::now() + patience;
+        let (stop, stopped) = oneshot::channel();
+        let (found, answer) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| LinkError::Thread(error.to_string()))?;
+        let on_thread = Arc::clone(&shared);
+        let handle = std::thread::Builder::new()
+            .name("redis-links".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = run::run(on_thread, deadline, found) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })
+            .map_err(|error| LinkError::Thread(error.to_string()))?;
+        let thread = Thread { stop: Some(stop), handle: Some(handle) };
+        let links = Self { shared, _thread: Arc::new(thread) };
+        answer.await.unwrap_or(Err(LinkError::Patience))?;
+        let mut state = links.state();
+        let ready = state.wait_for(|state| state.publishing && state.hearing);
+        match tokio::time::timeout_at(deadline.into(), ready).await {
+            Ok(Ok(_)) => Ok(links.clone()),
+            Ok(Err(_)) | Err(_) => Err(LinkError::Patience),
+        }
+    }
+
+    /// Queues behind whatever waits for the same server. Never waits. A receipt fails when it has waited 10 seconds.
+    ///
+    /// # Errors
+    /// [`BusFull`] when the server's queue is full: nothing has been queued, and the receipt is dropped.
+    pub fn publish(&self, outgoing: Outgoing) -> Result<(), BusFull> {
+        let queued = self.shared.outbox().push(outgoing, Instant::now());
+        if queued.is_err() {
+            self.shared.counts.refused();
+        }
+        queued
+    }
+
+    /// Resolves when Redis has confirmed that it sends what is published to the channel from now on, which may be long
+    /// after a lost server is back; the caller has a time limit of its own. Letting go of the future does not end the
+    /// wish, only [`Links::unsubscribe`] does.
+    pub fn subscribe(
+        &self,
+        partition: Partition,
+        channel: Arc<str>,
+    ) -> BoxFuture<'static, Result<(), BusError>> {
+        let begun = self.shared.wishes().want(partition, &channel);
+        match begun {
+            Begun::Live => ready(Ok(())).boxed(),
+            Begun::Pending(receiver) => async move { receiver.await.map_err(|_| BusError) }.boxed(),
+        }
+    }
+
+    /// Ends the wish, at once. Whoever waits for it fails, and messages that are under way may still arrive.
+    pub fn unsubscribe(&self, channel: &str) {
+        self.shared.wishes().take_back(channel);
+    }
+
+    /// What works, now and whenever it changes.
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.shared.state.subscribe()
+    }
+
+    /// What has been counted since the start, and what waits now.
+    pub fn numbers(&self) -> LinkNumbers {
+        let load = self.shared.outbox().load();
+        let channels = self.shared.wishes().len();
+        self.shared.counts.numbers(load, channels)
+    }
+
+    /// Waits until all that was queued has been confirmed; false when `patience` is over before.
+    pub async fn flush(&self, patience: Duration) -> bool {
+        let empty = async {
+            loop {
+                let gone = self.shared.gone.notified();
+                tokio::pin!(gone);
+                gone.as_mut().enable();
+                if self.shared.outbox().load().messages == 0 {
+                    return;
+                }
+                gone.await;
+            }
+        };
+        tokio::time::timeout(patience, empty).await.is_ok()
+    }
+}
+
+impl Shared {
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells that nothing is heard of some partitions any more.
+    fn deaf(&self, partitions: PartitionSet) {
+        if !partitions.is_empty() {
+            (self.events)(LinkEvent::Deaf(partitions));
+        }
+        self.look_at_state();
+    }
+
+    /// Tells which partitions are whole again.
+    fn settle(&self) {
+        let back = self.wishes().settle();
+        if !back.is_empty() {
+            (self.events)(LinkEvent::Hearing(back));
+            self.look_at_state();
+        }
+    }
+
+    /// Brings the state up to date.
+    fn look_at_state(&self) {
+        let publishing = self.outbox().is_reachable();
+        let hearing = self.wishes().is_hearing();
+        let now = LinkState { publishing, hearing };
+        self.state.send_if_modified(|state| std::mem::replace(state, now) != now);
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.stop.take();
+        // The last clone may go on the thread itself, inside a callback: it cannot wait for its own end.
+        if let Some(handle) = self.handle.take()
+            && handle.thread().id() != std::thread::current().id()
+        {
+            // A panic there has been told already.
+            let _ = handle.join();
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The links of nodes to real Redis servers: one, a cluster of three, and what Sentinel names; and what they do when
+//! servers crash, hang, move and refuse.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/redis.rs"]
+mod redis;
+
+mod access;
+mod delivery;
+mod moves;
+mod node;
+mod trouble;
