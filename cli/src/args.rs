@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use broker::config::entry::{Default as EntryDefault, ENTRIES, Entry, Kind};
+use broker::config::entry::{Default as EntryDefault, Entry, Kind, Program};
 use broker::config::{Given, Machine, Place, Raw};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -13,6 +13,9 @@ use crate::event_handler;
 
 /// Name of the subcommand that runs everything in one process.
 pub(crate) const DEV: &str = "dev";
+
+/// Name of the subcommand that runs one node of an installation.
+pub(crate) const BROKER: &str = "broker";
 
 const CONFIG: &str = "config";
 const PRINT_CONFIG: &str = "print-config";
@@ -43,6 +46,31 @@ Examples:
   hubbub dev --workers 2 --print-config > hubbub.yaml && hubbub dev --config hubbub.yaml
       Keep the configuration in a file.";
 
+const BROKER_ABOUT: &str = "\
+Run one node of an installation. Start as many as you like behind a load balancer, all with the same access keys, hubs \
+file and Redis, each with a node id of its own. Without --redis the node is alone.
+
+It needs --listen and an access key, keeps nothing on disk, and speaks without TLS: leave certificates to the load \
+balancer, and name it with --trusted-proxy and --public-endpoint. SIGTERM and Ctrl-C send clients away in waves and \
+end the node within --drain-grace; a second one ends it without waiting. The hubs file is followed while the node \
+runs, and SIGHUP has it read at once.
+
+Every option can also be an environment variable, whose name stands beside it, or a key of a YAML file given with \
+--config. The key is the option in camel case, in the plural where it may be repeated: --drain-grace is drainGrace, \
+--cors-origin is corsOrigins, --redis is redis. A flag wins over a variable, a variable over the file, the file over \
+the default.";
+
+const BROKER_EXAMPLES: &str = "\
+Examples:
+  HUBBUB_ACCESS_KEY=$(openssl rand -base64 32) hubbub broker --listen 0.0.0.0:8080
+      A node alone, with a key of its own.
+  hubbub broker --listen 0.0.0.0:8080 --operations-listen 0.0.0.0:8090 --access-key-file /run/secrets/access-key \\
+      --hubs /etc/hubbub/hubs.yaml --redis redis://redis:6379 --node-id \"$POD_NAME\" \\
+      --public-endpoint https://rt.example.com --trusted-proxy 10.0.0.0/8
+      One of many nodes behind an ingress that clients know as rt.example.com.
+  hubbub broker --config hubbub.yaml --print-config
+      What is in force, and where each value comes from; no keys and no passwords.";
+
 /// The whole command line.
 pub(crate) fn command() -> Command {
     Command::new("hubbub")
@@ -51,6 +79,7 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(dev())
+        .subcommand(broker())
         .subcommand(event_handler::command())
 }
 
@@ -59,10 +88,15 @@ pub(crate) fn only_print(matches: &ArgMatches) -> bool {
     matches.get_flag(PRINT_CONFIG)
 }
 
-/// Collects what was written for `entries` on the command line and in the environment, for all entries in the file, and
-/// the defaults.
-pub(crate) fn raw(matches: &ArgMatches, entries: &[&'static Entry], machine: &Machine) -> Raw {
-    let mut raw = Raw::default();
+/// Collects what was written for `entries` on the command line and in the environment, for all entries of `program` in
+/// the file, and the defaults.
+pub(crate) fn raw(
+    matches: &ArgMatches,
+    program: Program,
+    entries: &[&'static Entry],
+    machine: &Machine,
+) -> Raw {
+    let mut raw = Raw::new(program);
     for &entry in entries {
         if let Some(given) = given(matches, entry) {
             raw.give(entry, given);
@@ -95,11 +129,20 @@ fn dev() -> Command {
         .about("Run a complete node for development and tests")
         .long_about(DEV_ABOUT)
         .after_long_help(DEV_EXAMPLES);
-    ENTRIES
-        .into_iter()
-        .fold(command, |command, entry| command.arg(arg(entry)))
-        .arg(config())
-        .arg(print_config())
+    with_options(command, Program::Dev)
+}
+
+fn broker() -> Command {
+    let command = Command::new(BROKER)
+        .about("Run one node of an installation")
+        .long_about(BROKER_ABOUT)
+        .after_long_help(BROKER_EXAMPLES);
+    with_options(command, Program::Broker)
+}
+
+fn with_options(command: Command, program: Program) -> Command {
+    let command = program.entries().iter().fold(command, |command, entry| command.arg(arg(entry)));
+    command.arg(config()).arg(print_config())
 }
 
 /// The option of an entry.
@@ -115,7 +158,7 @@ pub(crate) fn arg(entry: &'static Entry) -> Arg {
         Kind::One => arg,
         // A key may begin with a dash.
         Kind::Secret => arg.allow_hyphen_values(true),
-        Kind::Many => arg.action(ArgAction::Append).value_delimiter(','),
+        Kind::Many | Kind::Urls => arg.action(ArgAction::Append).value_delimiter(','),
         Kind::Lines => arg.action(ArgAction::Append).value_delimiter('\n'),
         Kind::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
     }
@@ -125,7 +168,7 @@ fn help(entry: &Entry) -> String {
     let default = match (entry.kind, entry.default) {
         (_, EntryDefault::Absent) => return entry.help.to_owned(),
         (Kind::Secret, _) => "the public development key",
-        (_, EntryDefault::Text(text) | EntryDefault::Machine(text)) => text,
+        (_, EntryDefault::Text(text) | EntryDefault::Machine(text) | EntryDefault::Fresh(text)) => text,
     };
     format!("{} [default: {default}]", entry.help)
 }

@@ -2,26 +2,24 @@
 //!
 //! It joins the parts and does no work of its own: `broker` checks the configuration, runs the node and drains it.
 
-use std::io::{self, Write};
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::auth::audience::Endpoint;
 use broker::auth::key::AccessKey;
 use broker::auth::token::{self, Minting, NotSigned};
-use broker::config::entry::{self, ENTRIES};
-use broker::config::{self, Checked, Config, Kept, Machine};
-use broker::telemetry::logging::{self, LoggingError};
-use broker::{Broker, ListenerKind, StartError};
+use broker::config::entry::Program;
+use broker::config::{Checked, Config, Kept};
+use broker::telemetry::logging::LoggingError;
+use broker::{Broker, StartError};
 use clap::ArgMatches;
 
-use crate::WRONG_USAGE;
-use crate::args;
 use crate::banner::{self, Banner, Tls};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::local_ca::{self, Issued, LocalCaError};
+use crate::node::{advice, configure, open_log, say, serve_alone, succeed};
 use crate::signals::Signals;
 
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,31 +51,15 @@ struct Shown {
 
 /// Runs the subcommand until the node has ended.
 pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
-    let raw = args::raw(matches, &ENTRIES, &machine());
-    let checked = match config::check(&raw) {
-        Ok(checked) => checked,
-        Err(faults) => {
-            faults.to_string().lines().for_each(complain);
-            return ExitCode::from(WRONG_USAGE);
-        }
-    };
-    if args::only_print(matches) {
-        say(&config::print(&raw));
-        return ExitCode::SUCCESS;
-    }
-    match start(checked) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }
+    match configure(matches, Program::Dev) {
+        Ok(checked) => succeed(start(checked)),
+        Err(code) => code,
     }
 }
 
 fn start(checked: Checked) -> Result<(), DevError> {
-    logging::start(checked.log)?;
-    checked.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let dir = DataDir::open(&checked.data_dir)?;
+    open_log(&checked)?;
+    let dir = DataDir::open(checked.data_dir.as_deref().unwrap_or(Path::new("")))?;
     let internal_key = dir.internal_key()?;
     let issued = issue(&dir, &checked)?;
     drop(dir);
@@ -89,11 +71,7 @@ fn start(checked: Checked) -> Result<(), DevError> {
     };
     let playground = checked.playground;
     let config = Config { playground, ..checked.into_config(Kept { internal_key, identity }) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(config, shown));
-    // A file system that does not answer shall not hold up the end.
-    runtime.shutdown_background();
-    ended
+    serve_alone(serve(config, shown))
 }
 
 /// The certificate, if there is a TLS listener to show it on.
@@ -139,38 +117,4 @@ fn example_token(key: &AccessKey, audience: &str) -> Result<String, NotSigned> {
         expires_at: (now + TOKEN_LIFE).as_secs(),
     };
     token::mint_client(&minting, key)
-}
-
-/// Which flag helps.
-fn advice(error: &StartError) -> String {
-    let StartError::Bind { listener, .. } = error else {
-        return String::new();
-    };
-    let entry = match listener {
-        ListenerKind::Http => &entry::LISTEN,
-        ListenerKind::Https => &entry::TLS_LISTEN,
-        ListenerKind::Operations => &entry::OPERATIONS_LISTEN,
-    };
-    format!("; choose another address with --{}", entry.flag)
-}
-
-/// What the machine and the environment decide.
-pub(crate) fn machine() -> Machine {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data_home = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
-    Machine {
-        processors: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-        data_dir: data_home.map(|home| home.join("hubbub")),
-    }
-}
-
-/// Writes to standard output. Whoever closed it does not want to hear.
-pub(crate) fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// Writes a fault to standard error.
-pub(crate) fn complain(fault: &str) {
-    let _ = writeln!(io::stderr(), "error: {fault}");
 }

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 mod args;
 mod banner;
+mod broker;
 mod data_dir;
 mod dev;
 mod event_handler;
 mod local_ca;
+mod node;
 mod signals;
 #[cfg(test)]
 mod test_support;
@@ -23,6 +25,7 @@ const WRONG_USAGE: u8 = 2;
 fn main() -> ExitCode {
     match args::command().get_matches().subcommand() {
         Some((args::DEV, matches)) => dev::run(matches),
+        Some((args::BROKER, matches)) => broker::run(matches),
         Some((event_handler::NAME, matches)) => event_handler::run(matches),
         _ => ExitCode::from(WRONG_USAGE),
     }

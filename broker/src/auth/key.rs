@@ -66,6 +66,12 @@ impl AccessKey {
         Self::prepare(URL_SAFE_NO_PAD.encode(random))
     }
 
+    /// A key for `purpose` that whoever has this one can make, and nobody else. `None` as for [`AccessKey::sign`].
+    pub fn derive(&self, purpose: &str) -> Option<Self> {
+        // No token and no connection id that this key signs begins like that.
+        self.sign(format!("\0derived\0{purpose}").as_bytes()).map(Self::prepare)
+    }
+
     /// The secret text, for connection strings and for the file in which a node keeps its own key; never for a log.
     pub fn expose(&self) -> &str {
         &self.0.text
@@ -136,6 +142,16 @@ pub fn connection_string(endpoint: &str, key: &AccessKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_derived_key_depends_on_its_origin_and_its_purpose() {
+        let derived = |key: &str, purpose| AccessKey::new(&key.repeat(32)).unwrap().derive(purpose).unwrap();
+        let one = derived("k", "a");
+        assert_eq!(one.expose(), derived("k", "a").expose());
+        assert_ne!(one.expose(), derived("k", "b").expose());
+        assert_ne!(one.expose(), derived("l", "a").expose());
+        assert!(AccessKey::new(one.expose()).is_ok());
+    }
 
     #[test]
     fn keys_are_long_and_fit_into_a_connection_string() {

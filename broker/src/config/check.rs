@@ -14,10 +14,11 @@ use std::time::Duration;
 use codec::ids::{HubName, NodeId};
 use tracing::level_filters::LevelFilter;
 
-use super::entry::{self, Entry, PUBLIC_DEVELOPMENT_KEY};
+use super::entry::{self, Entry, PUBLIC_DEVELOPMENT_KEY, Program};
 use super::fault::{Fault, Faults, Place};
 use super::parse::{self, Parsed};
 use super::raw::Raw;
+use super::redis::RedisTexts;
 use super::{Config, DrainConfig, MAX_WORKERS, TlsListener};
 use crate::auth::audience::{AudienceCheck, Endpoint, Origins};
 use crate::auth::key::{AccessKey, Keys};
@@ -66,14 +67,16 @@ const LOG_LEVELS: [(&str, LevelFilter); 6] = [
 pub struct Checked {
     /// How the log is written.
     pub log: LogConfig,
-    /// Where the node keeps what it must remember.
-    pub data_dir: PathBuf,
+    /// Where the node keeps what it must remember, if it keeps anything.
+    pub data_dir: Option<PathBuf>,
     /// Where to listen with TLS, if anywhere.
     pub tls_listen: Option<SocketAddr>,
     /// URLs by which callers know this node.
     pub public_endpoints: Vec<Endpoint>,
     /// The primary access key.
     pub access_key: AccessKey,
+    /// What links the node to others, if anything.
+    pub redis: Option<RedisTexts>,
     /// Whether the playground is wanted. It is up to the program: only one for development switches it on in its
     /// [`Config`].
     pub playground: bool,
@@ -134,6 +137,7 @@ impl Checked {
             client: node.client,
             rest: node.rest,
             webhooks: node.webhooks,
+            redis: self.redis,
             drain: node.drain,
             playground: false,
         }
@@ -168,14 +172,14 @@ fn handler_tokens(webhooks: Option<&WebhookConfig>) -> HandlerTokens {
 /// Looks at one entry after the other, and gathers what is wrong with them.
 pub(super) struct Checker<'a> {
     raw: &'a Raw,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl Checker<'_> {
     /// Every entry is looked at before the first `?`, so that none hides the fault of another.
     fn everything(&mut self) -> Option<Checked> {
-        let listen = self.one(&entry::LISTEN, parse::address);
-        let tls_listen = self.one(&entry::TLS_LISTEN, parse::address_or_off);
+        let listen = self.listen();
+        let tls_listen = self.maybe(&entry::TLS_LISTEN, parse::address_or_off).map(Option::flatten);
         let operations_listen = self.one(&entry::OPERATIONS_LISTEN, parse::address_or_off);
         self.distinct([
             (&entry::LISTEN, listen),
@@ -184,15 +188,16 @@ impl Checker<'_> {
         ]);
         let public_endpoints = self.many(&entry::PUBLIC_ENDPOINTS, parse::endpoint);
         let trusted_proxies = self.many(&entry::TRUSTED_PROXIES, parse::network);
-        let access_key = self.one(&entry::ACCESS_KEY, key);
-        let secondary_key = self.maybe(&entry::SECONDARY_KEY, key);
+        let access_key = self.access_key();
+        let secondary_key = self.secondary_key();
         let audience_check = self.one(&entry::AUDIENCE_CHECK, |text| parse::word(text, &AUDIENCE_CHECKS));
         let data_dir = self.data_dir();
         let webhooks = self.webhooks();
         let hubs = self.hubs(handler_tokens(webhooks.as_ref()));
         let workers = self.one(&entry::WORKERS, |text| parse::count(text, 1..=MAX_WORKERS));
         let node_id = self.one(&entry::NODE_ID, node_id);
-        let playground = self.one(&entry::PLAYGROUND, parse::switch);
+        let redis = self.redis();
+        let playground = self.maybe(&entry::PLAYGROUND, parse::switch);
         let grace = self.one(&entry::DRAIN_GRACE, |text| parse::duration(text, GRACE));
         let (client, rest, log) = (self.client(), self.rest(), self.log());
         self.handlers(webhooks.as_ref(), hubs.as_ref().map(|hubs| &hubs.settings));
@@ -207,7 +212,8 @@ impl Checker<'_> {
             tls_listen: tls_listen?,
             warnings,
             access_key,
-            playground: playground?,
+            redis: redis?,
+            playground: playground?.unwrap_or_default(),
             node: Node {
                 node_id: node_id?,
                 workers: NonZeroUsize::new(workers?)?,
@@ -270,14 +276,24 @@ impl Checker<'_> {
         Some(LogConfig { level: level?, format: format? })
     }
 
-    fn data_dir(&mut self) -> Option<PathBuf> {
+    fn listen(&mut self) -> Option<SocketAddr> {
+        let listen = self.maybe(&entry::LISTEN, parse::address)?;
+        if listen.is_none() {
+            let reason = "say where to listen for clients and REST calls, such as 0.0.0.0:8080".to_owned();
+            self.faults.push(Fault { place: Place::Flag(&entry::BROKER_LISTEN), reason });
+        }
+        listen
+    }
+
+    /// The outer option is empty at a fault, the inner one for a program that keeps nothing.
+    fn data_dir(&mut self) -> Option<Option<PathBuf>> {
         let dir = self.maybe(&entry::DATA_DIR, path)?;
-        if dir.is_none() {
+        if dir.is_none() && self.program() != Program::Broker {
             let reason =
                 "neither HOME nor XDG_DATA_HOME is set, so say where to keep the node's data".to_owned();
             self.faults.push(Fault { place: Place::Flag(&entry::DATA_DIR), reason });
         }
-        dir
+        Some(dir)
     }
 
     fn hubs(&mut self, tokens: HandlerTokens) -> Option<HubsAtStart> {
@@ -390,6 +406,15 @@ impl Checker<'_> {
         None
     }
 
+    pub(super) fn program(&self) -> Program {
+        self.raw.program
+    }
+
+    /// Whether somebody wrote an entry.
+    pub(super) fn was_written(&self, entry: &Entry) -> bool {
+        self.raw.get(entry).is_some_and(|given| !matches!(given.place, Place::Default(_)))
+    }
+
     /// Whether an entry was written or has a default.
     pub(super) fn has(&self, entry: &Entry) -> bool {
         self.raw.get(entry).is_some()
@@ -414,10 +439,6 @@ impl Checker<'_> {
             }
         }
     }
-}
-
-fn key(text: &str) -> Parsed<AccessKey> {
-    AccessKey::new(text).map_err(|invalid| invalid.to_string())
 }
 
 fn node_id(text: &str) -> Parsed<NodeId> {

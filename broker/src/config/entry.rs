@@ -4,6 +4,33 @@
 //! Nothing is read or checked here. The program makes its command line from this table, `raw` its file, `print` its
 //! output, so that no entry can be missing in one of them.
 
+mod broker;
+
+pub use self::broker::*;
+
+/// What is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Program {
+    /// `hubbub dev`.
+    #[default]
+    Dev,
+    /// `hubbub broker`.
+    Broker,
+    /// `hubbub event-handler check`, which understands the files of both.
+    Check,
+}
+
+impl Program {
+    /// Its entries, in the order of the help and of the printed configuration.
+    pub const fn entries(self) -> &'static [&'static Entry] {
+        match self {
+            Self::Dev => &DEV,
+            Self::Broker => &BROKER,
+            Self::Check => &CHECK,
+        }
+    }
+}
+
 /// Something an operator may choose.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -36,6 +63,9 @@ pub enum Kind {
     Many,
     /// Any number of values that may hold commas: the flag repeated, lines in the environment, a list in the file.
     Lines,
+    /// Any number of URLs that may hold a password, and are not shown then: as `Many`, and in the file a text without a
+    /// list is one.
+    Urls,
     /// `true` or `false`; the bare flag means `true`.
     Switch,
 }
@@ -49,6 +79,8 @@ pub enum Default {
     Text(&'static str),
     /// A value that depends on the machine, described for the help.
     Machine(&'static str),
+    /// A value that is made anew at each start, described for the help.
+    Fresh(&'static str),
 }
 
 /// Part of the help.
@@ -60,6 +92,8 @@ pub enum Heading {
     Access,
     /// What the node keeps and how it is built.
     Node,
+    /// What links it to other nodes.
+    Backplane,
     /// What clients are granted.
     Clients,
     /// How the application's event handlers are called.
@@ -78,6 +112,7 @@ impl Heading {
             Self::Addresses => "Addresses",
             Self::Access => "Access",
             Self::Node => "Node",
+            Self::Backplane => "Backplane",
             Self::Clients => "Clients",
             Self::Handlers => "Event handlers",
             Self::Logging => "Logging",
@@ -85,8 +120,8 @@ impl Heading {
     }
 }
 
-/// Every entry, in the order of the help and of the printed configuration.
-pub const ENTRIES: [&Entry; 37] = [
+/// Every entry of `hubbub dev`, in the order of the help and of the printed configuration.
+pub const DEV: [&Entry; 37] = [
     &LISTEN,
     &TLS_LISTEN,
     &OPERATIONS_LISTEN,
@@ -125,6 +160,26 @@ pub const ENTRIES: [&Entry; 37] = [
     &LOG_LEVEL,
     &LOG_FORMAT,
 ];
+
+/// Entries whose keys may stand in a file that `hubbub event-handler check` reads.
+const CHECK: [&Entry; DEV.len() + 7] = {
+    let more = [
+        &ACCESS_KEY_FILE,
+        &SECONDARY_KEY_FILE,
+        &REDIS,
+        &REDIS_PREFIX,
+        &REDIS_USERNAME,
+        &REDIS_PASSWORD_FILE,
+        &REDIS_CA_FILE,
+    ];
+    let mut all = [more[0]; DEV.len() + 7];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = if index < DEV.len() { DEV[index] } else { more[index - DEV.len()] };
+        index += 1;
+    }
+    all
+};
 
 /// Plain listener.
 pub const LISTEN: Entry = Entry {

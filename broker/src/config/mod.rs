@@ -22,6 +22,7 @@ pub use self::check::{Checked, Kept, check};
 pub use self::fault::{Fault, Faults, Place};
 pub use self::print::print;
 pub use self::raw::{Given, Machine, Raw};
+pub use self::redis::RedisTexts;
 
 mod check;
 pub mod entry;
@@ -29,6 +30,8 @@ mod fault;
 mod parse;
 mod print;
 mod raw;
+mod redis;
+mod secrets;
 mod webhooks;
 
 /// Everything that a broker node is told when it starts.
@@ -56,6 +59,8 @@ pub struct Config {
     pub rest: RestConfig,
     /// How event handlers are called.
     pub webhooks: WebhookConfig,
+    /// What links the node to others. Without it the node is alone.
+    pub redis: Option<RedisTexts>,
     /// How the node stops.
     pub drain: DrainConfig,
     /// Whether the playground is served. Off until a program for development switches it on.

@@ -1,10 +1,11 @@
 //! The configuration in force, as a configuration file: what is printed can be saved and given back.
 //!
-//! Keys are the exception, and so are URLs that may hold one: in their place stands a comment that says so. Each value has its origin beside it.
+//! Keys are the exception, and so are URLs that may hold one and what is made anew at each start: in their place stands a
+//! comment that says so. Each value has its origin beside it.
 
 use std::fmt::Write;
 
-use super::entry::{ENTRIES, Entry, Heading, Kind};
+use super::entry::{Default as EntryDefault, Entry, Heading, Kind};
 use super::fault::Place;
 use super::raw::{Given, Raw};
 
@@ -20,14 +21,14 @@ const AMBIGUOUS: [&str; 8] = ["on", "off", "yes", "no", "y", "n", "null", "~"];
 pub fn print(raw: &Raw) -> String {
     let mut page = HEAD.to_owned();
     let mut heading: Option<Heading> = None;
-    for entry in ENTRIES {
+    for entry in raw.program.entries() {
         if heading != Some(entry.heading) {
             heading = Some(entry.heading);
             push(&mut page, format_args!("\n# {}", entry.heading.text()));
         }
         match raw.get(entry) {
             Some(given) => show(&mut page, entry, given),
-            None if matches!(entry.kind, Kind::Many | Kind::Lines) => {
+            None if matches!(entry.kind, Kind::Many | Kind::Lines | Kind::Urls) => {
                 push(&mut page, format_args!("{}: []  # default", entry.key))
             }
             None => push(&mut page, format_args!("# {} is not set", entry.key)),
@@ -42,6 +43,9 @@ fn show(page: &mut String, entry: &Entry, given: &Given) {
         place => place.to_string(),
     };
     match (entry.kind, given.texts.as_slice()) {
+        _ if matches!((&given.place, entry.default), (Place::Default(_), EntryDefault::Fresh(_))) => {
+            push(page, format_args!("# {} is made at each start", entry.key));
+        }
         (Kind::Secret, _) => {
             let what = match given.place {
                 Place::Default(_) => "is the public development key",
@@ -49,14 +53,16 @@ fn show(page: &mut String, entry: &Entry, given: &Given) {
             };
             push(page, format_args!("# {} {what}  # {from}", entry.key));
         }
-        (Kind::Lines, texts) if texts.iter().any(|text| text.contains(['?', '@'])) => {
+        (Kind::Lines | Kind::Urls, texts) if texts.iter().any(|text| text.contains(['?', '@'])) => {
             push(
                 page,
                 format_args!("# {} is set, and not shown because a URL may hold a key  # {from}", entry.key),
             );
         }
-        (Kind::Many | Kind::Lines, []) => push(page, format_args!("{}: []  # {from}", entry.key)),
-        (Kind::Many | Kind::Lines, texts) => {
+        (Kind::Many | Kind::Lines | Kind::Urls, []) => {
+            push(page, format_args!("{}: []  # {from}", entry.key))
+        }
+        (Kind::Many | Kind::Lines | Kind::Urls, texts) => {
             push(page, format_args!("{}:  # {from}", entry.key));
             texts.iter().for_each(|text| push(page, format_args!("  - {}", scalar(text))));
         }

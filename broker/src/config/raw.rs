@@ -4,19 +4,22 @@
 //! with, most important first.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use super::entry::{self, Default as EntryDefault, ENTRIES, Entry, Kind};
+use super::entry::{self, Default as EntryDefault, Entry, Kind, Program};
 use super::fault::{Fault, Place};
 use crate::settings::yaml::{self, Entries, Word};
 
 /// What an operator wrote, wherever it was. Its `Debug` may show keys: it has none.
 #[derive(Default)]
 pub struct Raw {
+    pub(super) program: Program,
     given: BTreeMap<&'static str, Given>,
     pub(super) faults: Vec<Fault>,
 }
@@ -40,6 +43,11 @@ pub struct Machine {
 }
 
 impl Raw {
+    /// Nothing is written yet for this program.
+    pub fn new(program: Program) -> Self {
+        Self { program, ..Self::default() }
+    }
+
     /// Takes what was written for `entry`, unless something more important was given before.
     pub fn give(&mut self, entry: &'static Entry, given: Given) {
         self.given.entry(entry.flag).or_insert(given);
@@ -65,20 +73,27 @@ impl Raw {
             }
         };
         for key in file.unknown {
-            self.faults.push(Fault { place: place(Some(key.line)), reason: unknown(&key.text) });
+            self.faults.push(Fault { place: place(Some(key.line)), reason: self.unknown(&key.text) });
         }
-        for (entry, line, texts) in file.known {
-            self.give(entry, Given { texts, place: place(Some(line)) });
+        for (key, line, texts) in file.known {
+            match self.entry(key) {
+                Some(entry) => self.give(entry, Given { texts, place: place(Some(line)) }),
+                None => {
+                    let reason = format!("{key} is not for this program; remove it");
+                    self.faults.push(Fault { place: place(Some(line)), reason });
+                }
+            }
         }
     }
 
     /// Fills in the default of every entry that nobody wrote.
     pub fn fill(&mut self, machine: &Machine) {
-        for entry in ENTRIES {
+        for &entry in self.program.entries() {
             let text = match entry.default {
                 EntryDefault::Absent => None,
                 EntryDefault::Text(text) => Some(text.to_owned()),
                 EntryDefault::Machine(_) => machine.default_of(entry),
+                EntryDefault::Fresh(_) => Some(short_id(rand::random())),
             };
             if let Some(text) = text {
                 self.give(entry, Given { texts: vec![text], place: Place::Default(entry) });
@@ -88,6 +103,21 @@ impl Raw {
 
     pub(super) fn get(&self, entry: &Entry) -> Option<&Given> {
         self.given.get(entry.flag)
+    }
+
+    /// The program's entry with this key.
+    fn entry(&self, key: &str) -> Option<&'static Entry> {
+        self.program.entries().iter().copied().find(|entry| entry.key == key)
+    }
+
+    /// Says what to write instead of an unknown key: the key that was meant, if that is plain, or where they all are.
+    fn unknown(&self, key: &str) -> String {
+        let bare = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
+        let meant = |entry: &&&Entry| bare(entry.key) == bare(key) || bare(entry.flag) == bare(key);
+        match self.program.entries().iter().find(meant) {
+            Some(entry) => format!("unknown key \"{key}\"; write {}", entry.key),
+            None => format!("unknown key \"{key}\"; remove it, or see the keys with --print-config"),
+        }
     }
 }
 
@@ -103,34 +133,64 @@ impl Machine {
     }
 }
 
-/// A configuration file as it is written.
+/// 40 random bits in eight letters and digits.
+fn short_id(random: u64) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    (0..8).map(|place| char::from(ALPHABET[(random >> (5 * place)) as usize % ALPHABET.len()])).collect()
+}
+
+/// A configuration file as it is written, for whichever program: keys with their lines and texts.
 #[derive(Default)]
 struct File {
-    known: Vec<(&'static Entry, u64, Vec<String>)>,
+    known: Vec<(&'static str, u64, Vec<String>)>,
     unknown: Vec<Word>,
 }
 
 impl Entries for File {
     fn take<'de, A: MapAccess<'de>>(&mut self, key: Word, map: &mut A) -> Result<(), A::Error> {
-        let Some(entry) = ENTRIES.into_iter().find(|entry| entry.key == key.text) else {
+        let all = Program::Check.entries().iter();
+        let Some(entry) = all.copied().find(|entry| entry.key == key.text) else {
             self.unknown.push(key);
             return map.next_value::<IgnoredAny>().map(drop);
         };
-        let words = match entry.kind {
-            Kind::One | Kind::Secret | Kind::Switch => vec![map.next_value::<Word>()?],
-            Kind::Many | Kind::Lines => map.next_value::<Vec<Word>>()?,
+        let words = |words: Vec<Word>| words.into_iter().map(|word| word.text).collect();
+        let texts = match entry.kind {
+            Kind::One | Kind::Secret | Kind::Switch => words(vec![map.next_value::<Word>()?]),
+            Kind::Many | Kind::Lines => words(map.next_value::<Vec<Word>>()?),
+            Kind::Urls => map.next_value::<OneOrMany>()?.0,
         };
-        self.known.push((entry, key.line, words.into_iter().map(|word| word.text).collect()));
+        self.known.push((entry.key, key.line, texts));
         Ok(())
     }
 }
 
-/// Says what to write instead of an unknown key: the key that was meant, if that is plain, or where they all are.
-fn unknown(key: &str) -> String {
-    let bare = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
-    let meant = |entry: &&Entry| bare(entry.key) == bare(key) || bare(entry.flag) == bare(key);
-    match ENTRIES.into_iter().find(meant) {
-        Some(entry) => format!("unknown key \"{key}\"; write {}", entry.key),
-        None => format!("unknown key \"{key}\"; remove it, or see the keys with --print-config"),
+/// A text, or a list of texts.
+struct OneOrMany(Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrManyVisitor)
+    }
+}
+
+struct OneOrManyVisitor;
+
+impl<'de> Visitor<'de> for OneOrManyVisitor {
+    type Value = OneOrMany;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or a list of texts")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany, E> {
+        Ok(OneOrMany(vec![text.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = list.next_element::<String>()? {
+            texts.push(text);
+        }
+        Ok(OneOrMany(texts))
     }
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::entry::{self, ENTRIES, Entry, Kind, PUBLIC_DEVELOPMENT_KEY};
+use super::entry::{self, BROKER, DEV, Entry, Kind, PUBLIC_DEVELOPMENT_KEY, Program};
 use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::EntraTokens;
@@ -48,6 +48,18 @@ fn flags(given: &[(&'static Entry, &[&str])]) -> Raw {
     raw
 }
 
+/// The same for `hubbub broker`, with what it needs.
+fn broker_flags(given: &[(&'static Entry, &[&str])]) -> Raw {
+    let mut raw = Raw::new(Program::Broker);
+    let needed: [(&'static Entry, &[&str]); 2] =
+        [(&entry::BROKER_LISTEN, &["127.0.0.1:0"]), (&entry::BROKER_ACCESS_KEY, &[KEY])];
+    for (entry, texts) in given.iter().chain(&needed) {
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+        raw.give(entry, Given { texts, place: Place::Flag(entry) });
+    }
+    raw
+}
+
 fn filled(mut raw: Raw) -> Raw {
     raw.fill(&machine());
     raw
@@ -68,7 +80,7 @@ fn check_refused(raw: Raw, expected: &[&str]) {
 
 #[test]
 fn names_of_an_entry_follow_one_rule() {
-    for entry in ENTRIES {
+    for entry in DEV.into_iter().chain(BROKER) {
         assert_eq!(entry.variable, format!("HUBBUB_{}", entry.flag.replace('-', "_").to_uppercase()));
         let key = entry.key.to_lowercase();
         let flag = entry.flag.replace('-', "");
@@ -423,9 +435,163 @@ fn what_is_printed_can_be_given_back() {
     again.read_file(&file.0);
     assert!(again.faults.is_empty(), "{:?}", again.faults);
     let again = filled(again);
-    for entry in ENTRIES.into_iter().filter(|entry| entry.kind != Kind::Secret) {
+    for entry in DEV.into_iter().filter(|entry| entry.kind != Kind::Secret) {
         let texts = |raw: &Raw| raw.get(entry).map(|given| given.texts.clone()).unwrap_or_default();
         assert_eq!(texts(&raw), texts(&again), "{}", entry.key);
     }
     check(&again).unwrap();
+}
+
+#[test]
+fn a_broker_needs_an_address_and_a_key_of_its_own() {
+    let mut raw = Raw::new(Program::Broker);
+    raw.give(
+        &entry::SECONDARY_KEY,
+        Given { texts: vec![KEY.to_owned()], place: Place::Flag(&entry::SECONDARY_KEY) },
+    );
+    check_refused(
+        raw,
+        &[
+            "--listen: say where to listen for clients and REST calls, such as 0.0.0.0:8080",
+            "--access-key: give the access key of the installation, 32 bytes or more: in HUBBUB_ACCESS_KEY, or in a \
+             file that --access-key-file names",
+        ],
+    );
+    let known = Scratch::new(PUBLIC_DEVELOPMENT_KEY);
+    check_refused(
+        broker_flags(&[
+            (&entry::BROKER_ACCESS_KEY, &[PUBLIC_DEVELOPMENT_KEY]),
+            (&entry::SECONDARY_KEY_FILE, &[known.path()]),
+        ]),
+        &[
+            "--access-key: this is the public development key, which everybody knows",
+            "--secondary-key-file: this is the public development key",
+        ],
+    );
+}
+
+#[test]
+fn a_broker_is_alone_and_keeps_nothing_unless_it_is_told() {
+    let mut raw = broker_flags(&[]);
+    // Nothing is kept, so that a home is not needed.
+    raw.fill(&Machine { data_dir: None, ..machine() });
+    let checked = check(&raw).unwrap();
+    assert!(checked.data_dir.is_none() && checked.tls_listen.is_none() && checked.redis.is_none());
+    assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    let config = checked.into_config(Kept { internal_key: AccessKey::new(KEY).unwrap(), identity: None });
+    assert!(!config.playground && config.settings.keys.secondary.is_none());
+    assert_eq!(config.operations_listen.unwrap().to_string(), "127.0.0.1:8090");
+}
+
+#[test]
+fn every_broker_has_another_node_id_and_none_is_printed() {
+    let ids = [0, 1].map(|_| config(broker_flags(&[])).node_id.to_string());
+    assert!(ids[0] != ids[1] && ids.iter().all(|id| id.len() == 8), "{ids:?}");
+    let page = print(&filled(broker_flags(&[])));
+    assert!(page.contains("\n# nodeId is made at each start\n"), "{page}");
+    let pod = filled(broker_flags(&[(&entry::BROKER_NODE_ID, &["hubbub-broker-7d9f8c6b5d-x2x4z"])]));
+    assert!(print(&pod).contains("\nnodeId: hubbub-broker-7d9f8c6b5d-x2x4z  # --node-id\n"));
+}
+
+#[test]
+fn keys_may_stand_in_files() {
+    let (first, second) = (Scratch::new(&format!("{KEY}1\n")), Scratch::new(&format!("{KEY}2\r\n")));
+    let mut raw = Raw::new(Program::Broker);
+    let settings = Scratch::new(&format!(
+        "listen: 127.0.0.1:0\naccessKeyFile: {}\nsecondaryKeyFile: {}\n",
+        first.path(),
+        second.path()
+    ));
+    raw.read_file(&settings.0);
+    let keys = config(raw).settings.keys;
+    assert_eq!(keys.primary.expose(), format!("{KEY}1"));
+    assert_eq!(keys.secondary.unwrap().expose(), format!("{KEY}2"));
+}
+
+#[test]
+fn faults_of_files_with_keys_name_the_file_and_no_key() {
+    let (short, empty) = (Scratch::new("short-secret\n"), Scratch::new("\n"));
+    let raw = broker_flags(&[
+        (&entry::ACCESS_KEY_FILE, &[short.path()]),
+        (&entry::SECONDARY_KEY_FILE, &[empty.path()]),
+        (&entry::REDIS_PASSWORD_FILE, &["/nowhere/password"]),
+    ]);
+    let faults = check(&filled(raw)).unwrap_err().to_string();
+    for part in [
+        "--access-key-file: the access key is too short",
+        "--access-key-file: the key is given by --access-key too; leave one of them out",
+        &format!("--secondary-key-file: {} is empty", empty.path()),
+        "--redis-password-file: cannot read /nowhere/password",
+        "--redis-password-file: it needs --redis beside it",
+    ] {
+        assert!(faults.contains(part), "{part}\n{faults}");
+    }
+    assert!(!faults.contains("short-secret"), "{faults}");
+}
+
+#[test]
+fn what_is_written_about_redis_is_kept_as_it_is_and_shows_no_password() {
+    let (password, authorities) = (Scratch::new("s3cret\n"), Scratch::new("-----BEGIN"));
+    let raw = filled(broker_flags(&[
+        (&entry::REDIS, &["redis://10.0.0.1:6379", "rediss://ann:s3cret@b.example.com"]),
+        (&entry::REDIS_PREFIX, &["blue:1"]),
+        (&entry::REDIS_USERNAME, &["paula"]),
+        (&entry::REDIS_PASSWORD_FILE, &[password.path()]),
+        (&entry::REDIS_CA_FILE, &[authorities.path()]),
+    ]));
+    let page = print(&raw);
+    assert!(
+        page.contains("\n# redis is set, and not shown because a URL may hold a key  # --redis\n"),
+        "{page}"
+    );
+    assert!(page.contains("\nredisPrefix: blue:1  # --redis-prefix\n"), "{page}");
+    assert!(!page.contains("s3cret"), "{page}");
+    let checked = check(&raw).unwrap();
+    assert!(!format!("{checked:?}").contains("s3cret"));
+    let redis = checked.redis.unwrap();
+    assert_eq!(redis.urls, ["redis://10.0.0.1:6379", "rediss://ann:s3cret@b.example.com"]);
+    assert_eq!((redis.prefix.as_str(), redis.username.as_deref()), ("blue:1", Some("paula")));
+    assert_eq!(redis.password.unwrap().expose(), "s3cret");
+    assert_eq!(redis.authorities.unwrap(), b"-----BEGIN");
+}
+
+#[test]
+fn one_redis_or_a_list_of_them_stands_in_the_file() {
+    let urls = |text: &str| {
+        let file = Scratch::new(&format!("redis: {text}\n"));
+        let mut raw = broker_flags(&[]);
+        raw.read_file(&file.0);
+        let raw = filled(raw);
+        // What is printed can be given back.
+        let page = Scratch::new(&print(&raw));
+        let mut again = broker_flags(&[]);
+        again.read_file(&page.0);
+        let urls = |raw: &Raw| check(raw).unwrap().redis.unwrap().urls;
+        assert_eq!(urls(&raw), urls(&filled(again)));
+        urls(&raw)
+    };
+    assert_eq!(urls("redis://a:6379"), ["redis://a:6379"]);
+    assert_eq!(urls("[redis://a:6379, redis://b:6379]"), ["redis://a:6379", "redis://b:6379"]);
+    let prefix = |text: &'static str| broker_flags(&[(&entry::REDIS_PREFIX, &[text])]);
+    for wrong in ["", "{1}", "a b", "ä"] {
+        check_refused(prefix(wrong), &["--redis-prefix: "]);
+    }
+}
+
+#[test]
+fn each_program_refuses_the_keys_of_another() {
+    let file = Scratch::new("redis: redis://a\n");
+    let mut raw = Raw::default();
+    raw.read_file(&file.0);
+    check_refused(raw, &[&format!("{}:1: redis is not for this program; remove it", file.path())]);
+
+    let file = Scratch::new("playground: true\ntlsListen: off\ndataDir: /d\n");
+    let mut raw = broker_flags(&[]);
+    raw.read_file(&file.0);
+    check_refused(raw, &["playground is not for", "tlsListen is not for", "dataDir is not for"]);
+
+    let file = Scratch::new(&format!("accessKey: {KEY}\nredis: [redis://a]\nplayground: true\n"));
+    let mut raw = Raw::new(Program::Check);
+    raw.read_file(&file.0);
+    assert_eq!(config(raw).settings.keys.primary.expose(), KEY);
 }

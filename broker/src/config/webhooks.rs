@@ -127,7 +127,7 @@ impl Checker<'_> {
     }
 
     /// Refuses `entry` if it stands there without `needed`.
-    fn needed_by(&mut self, entry: &'static Entry, needed: &'static Entry) {
+    pub(super) fn needed_by(&mut self, entry: &'static Entry, needed: &'static Entry) {
         if self.has(entry) && !self.has(needed) {
             self.refuse::<()>(entry, format!("it needs --{} beside it", needed.flag));
         }

@@ -1,7 +1,7 @@
 //! The options of `hubbub event-handler check`. What they mean is understood by `plan`.
 
 use broker::config::entry::{
-    ACCESS_KEY, ENTRIES, EVENT_HANDLERS, Entry, HANDLER_CONCURRENCY, HANDLER_TIMEOUT, HUBS, Heading,
+    ACCESS_KEY, DEV, EVENT_HANDLERS, Entry, HANDLER_CONCURRENCY, HANDLER_TIMEOUT, HUBS, Heading,
     SECONDARY_KEY,
 };
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -18,7 +18,7 @@ pub(super) fn entries() -> Vec<&'static Entry> {
     let is_of_calls = |entry: &&Entry| {
         entry.heading == Heading::Handlers && **entry != HANDLER_TIMEOUT && **entry != HANDLER_CONCURRENCY
     };
-    named.into_iter().chain(ENTRIES.into_iter().filter(is_of_calls)).collect()
+    named.into_iter().chain(DEV.into_iter().filter(is_of_calls)).collect()
 }
 
 pub(super) const URL: &str = "url";

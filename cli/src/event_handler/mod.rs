@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command};
 
 use crate::WRONG_USAGE;
-use crate::dev::complain;
+use crate::node::complain;
 
 mod args;
 mod connect;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::auth::key::{AccessKey, Keys};
-use broker::config::entry::{ACCESS_KEY, PUBLIC_DEVELOPMENT_KEY};
+use broker::config::entry::{ACCESS_KEY, PUBLIC_DEVELOPMENT_KEY, Program};
 use broker::config::{self, Config, Kept};
 use broker::events::webhook::{WebhookConfig, tls};
 use broker::settings::Settings;
@@ -18,7 +18,7 @@ use tokio_rustls::rustls;
 
 use super::args::{COUNT, EVENT, HUB, NO_EVENT, ORIGIN, TIMEOUT, URL, entries};
 use crate::args;
-use crate::dev::machine;
+use crate::node::machine;
 
 const NOTHING: &str = "there is nothing to check: give --url with the URL of an event handler, or --hubs with a file that has \
      eventHandlers";
@@ -119,7 +119,7 @@ fn config(matches: &ArgMatches) -> Result<Config, Vec<String>> {
     let mut machine = machine();
     // Nothing is kept, so that a home is not needed.
     machine.data_dir = machine.data_dir.or_else(|| Some(PathBuf::from("/")));
-    let raw = args::raw(matches, &entries(), &machine);
+    let raw = args::raw(matches, Program::Check, &entries(), &machine);
     let checked = config::check(&raw)
         .map_err(|faults| faults.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
     let kept = Kept { internal_key: AccessKey::generate(rand::random()), identity: None };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::plan::Target;
-use crate::dev::say;
+use crate::node::say;
 
 /// Columns of the outcome and the step's name.
 const NAME_WIDTH: usize = 11;
