@@ -63,6 +63,11 @@ impl Server {
         Self { http, https, shutdown: Some(shutdown), thread: Some(thread) }
     }
 
+    /// A broker that somebody else runs and stops, with the keys of the suites.
+    pub fn at(http: SocketAddr) -> Self {
+        Self { http, https: None, shutdown: None, thread: None }
+    }
+
     /// Where clients and REST callers connect.
     pub fn address(&self) -> SocketAddr {
         self.http

@@ -1,0 +1,57 @@
+//! Several brokers on one Redis.
+
+use super::broker::Broker;
+use super::redis::Redis;
+
+/// Brokers with one key, and what links them. All of it ends when this is dropped.
+pub struct Cluster {
+    nodes: Vec<Broker>,
+    redis: Redis,
+    flags: Vec<String>,
+}
+
+impl Cluster {
+    /// Starts Redis, and `nodes` brokers named `n1`, `n2` and so on. `flags` are given to each.
+    pub fn start(nodes: usize, flags: &[&str]) -> Self {
+        let redis = Redis::start();
+        let mut flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.extend(["--redis".to_owned(), redis.url()]);
+        let mut cluster = Self { nodes: Vec::new(), redis, flags };
+        (0..nodes).for_each(|_| cluster.add());
+        cluster
+    }
+
+    /// Starts one more broker.
+    pub fn add(&mut self) {
+        let id = format!("n{}", self.nodes.len() + 1);
+        let broker = self.broker(&id);
+        self.nodes.push(broker);
+    }
+
+    /// Starts a broker of the same name in place of one, which is killed if it still runs. Its ports are others.
+    pub fn replace(&mut self, number: usize) {
+        self.node_mut(number).kill();
+        let broker = self.broker(&format!("n{number}"));
+        *self.node_mut(number) = broker;
+    }
+
+    /// A broker, counted from 1.
+    pub fn node(&self, number: usize) -> &Broker {
+        &self.nodes[number - 1]
+    }
+
+    /// The same, to end it.
+    pub fn node_mut(&mut self, number: usize) -> &mut Broker {
+        &mut self.nodes[number - 1]
+    }
+
+    /// What links them.
+    pub fn redis(&mut self) -> &mut Redis {
+        &mut self.redis
+    }
+
+    fn broker(&self, id: &str) -> Broker {
+        let flags = self.flags.iter().map(String::as_str);
+        Broker::start(&flags.chain(["--node-id", id]).collect::<Vec<_>>())
+    }
+}

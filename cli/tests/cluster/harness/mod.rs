@@ -1,0 +1,37 @@
+//! Real programs for tests: brokers, the Redis that links them, and both together. Each is found by its process id, can
+//! be paused and killed alone, and is gone when its value is.
+//!
+//! No assertion about the broker belongs here. Not every suite uses all of it, hence the allowance.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+mod broker;
+mod cluster;
+mod process;
+mod redis;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use broker::Broker;
+pub use cluster::Cluster;
+pub use redis::Redis;
+
+/// Longest wait for what must happen.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+/// Time between two looks whether it has happened.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Waits until `look` gives something.
+///
+/// # Panics
+/// When it has not within [`DEADLINE`]; `what` names it.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what} did not happen within {DEADLINE:?}");
+        thread::sleep(LOOK);
+    }
+}
