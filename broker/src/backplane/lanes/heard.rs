@@ -1,0 +1,223 @@
+//! What this process has heard of all others and of itself, and what it should have heard.
+//!
+//! Each run of a node is an origin of its own, so that late words of the one before do no harm. What is known of an origin
+//! is small and stays, bounded by the number of origins: a process that was paused for long may repeat what was heard.
+
+use codec::ids::NodeId;
+use hashbrown::{Equivalent, HashMap};
+use tokio::time::Instant;
+
+use super::channels::{Channels, Run};
+use super::origin::{Around, Origin};
+use super::{FORGOTTEN, Incoming, ORIGINS, Part, PartitionSet, SILENT, STEADY, Step};
+
+/// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
+#[derive(Debug)]
+pub struct Heard<T> {
+    places: HashMap<Key, usize>,
+    origins: Vec<Origin<T>>,
+    channels: Channels,
+    runs: Run,
+    questions: u64,
+    deaf: PartitionSet,
+    /// Where somebody of whom we do not know yet may have published while we were deaf.
+    doubtful: PartitionSet,
+    /// Since when we hear everything; absent when it has always been so.
+    hearing_since: Option<Instant>,
+    due_at: Option<Instant>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    node: NodeId,
+    epoch: u64,
+}
+
+#[derive(Hash)]
+struct KeyRef<'a> {
+    node: &'a NodeId,
+    epoch: u64,
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.epoch == key.epoch && *self.node == key.node
+    }
+}
+
+impl<T> Default for Heard<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Heard<T> {
+    /// Hears everything, and has heard nothing.
+    pub fn new() -> Self {
+        Self {
+            places: HashMap::new(),
+            origins: Vec::new(),
+            channels: Channels::new(),
+            runs: 0,
+            questions: 0,
+            deaf: PartitionSet::default(),
+            doubtful: PartitionSet::default(),
+            hearing_since: None,
+            due_at: None,
+        }
+    }
+
+    /// An envelope came, on a channel that is watched.
+    pub fn on_envelope(&mut self, incoming: Incoming<'_, T>, now: Instant, steps: &mut Vec<Step<T>>) {
+        let mark = incoming.mark;
+        if mark.sequence == 0 {
+            return steps.push(Step::Deliver(incoming.item));
+        }
+        let at = self.meet((mark.origin, mark.epoch), mark.sequence, now, steps);
+        self.with(at, now, steps, |origin, around| origin.on_envelope(incoming, around));
+    }
+
+    /// A node says that it is there. `sequence` is a number up to which Redis has taken all that the process has
+    /// published.
+    pub fn on_beat(&mut self, node: (&NodeId, u64), sequence: u64, now: Instant, steps: &mut Vec<Step<T>>) {
+        let at = self.meet(node, sequence, now, steps);
+        self.with(at, now, steps, |origin, around| origin.on_beat(sequence, around));
+    }
+
+    /// What is published to these partitions does not reach us any more. Only what was live before can become deaf.
+    pub fn on_deaf(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
+        let is_first = self.deaf.is_empty()
+            && self.hearing_since.is_none_or(|since| now.duration_since(since) >= SILENT);
+        self.forget_doubts(now);
+        self.deaf.add(partitions);
+        self.doubtful.add(partitions);
+        for at in 0..self.origins.len() {
+            self.with(at, now, steps, |origin, around| origin.on_deaf(partitions, is_first, around));
+        }
+    }
+
+    /// What is published to these partitions from now on reaches us. What came before this call and after the
+    /// subscriptions has been given to [`Self::on_envelope`] or will be: it waits.
+    pub fn on_hearing(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
+        if self.deaf.is_empty() {
+            return;
+        }
+        self.deaf.remove(partitions);
+        if self.deaf.is_empty() {
+            self.hearing_since = Some(now);
+        }
+        for at in 0..self.origins.len() {
+            self.with(at, now, steps, |origin, around| origin.on_hearing(partitions, around));
+        }
+    }
+
+    /// A part of an answer of a node came.
+    pub fn on_part(
+        &mut self,
+        (node, epoch): (&NodeId, u64),
+        part: Part<'_, T>,
+        now: Instant,
+        steps: &mut Vec<Step<T>>,
+    ) {
+        if let Some(&at) = self.places.get(&KeyRef { node, epoch }) {
+            self.with(at, now, steps, |origin, around| origin.on_part(part, around));
+        }
+    }
+
+    /// Time has passed. To be called when it is [`Self::due_at`], or later.
+    pub fn on_time(&mut self, now: Instant, steps: &mut Vec<Step<T>>) {
+        for at in 0..self.origins.len() {
+            self.with(at, now, steps, Origin::on_time);
+        }
+        let due = self.origins.iter().filter_map(Origin::due_at);
+        self.due_at = due.chain([now + FORGOTTEN]).min();
+    }
+
+    /// When [`Self::on_time`] may have something to do, never later.
+    pub fn due_at(&self) -> Option<Instant> {
+        self.due_at
+    }
+
+    /// Forgets the numbers of a channel, and what waits for it. To be called whenever the channel begins to be watched, so
+    /// that what was published meanwhile does not count as missing, and when it ends, to save room.
+    pub fn forget_channel(&mut self, channel: &str) {
+        self.channels.forget_channel(channel);
+        self.origins.iter_mut().for_each(|origin| origin.forget_channel(channel));
+    }
+
+    /// Bytes that wait, of the process of which most do.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.origins.iter().map(Origin::held_bytes).max().unwrap_or(0)
+    }
+
+    fn with(
+        &mut self,
+        at: usize,
+        now: Instant,
+        steps: &mut Vec<Step<T>>,
+        act: impl FnOnce(&mut Origin<T>, &mut Around<'_, T>),
+    ) {
+        let Self { origins, channels, questions, due_at, .. } = self;
+        let origin = &mut origins[at];
+        act(origin, &mut Around { channels, questions, steps, now });
+        let due = due_at.get_or_insert_with(|| now + FORGOTTEN);
+        *due = origin.due_at().map_or(*due, |at| at.min(*due));
+    }
+
+    /// The place of an origin, which may be heard for the first time.
+    fn meet(
+        &mut self,
+        (node, epoch): (&NodeId, u64),
+        sequence: u64,
+        now: Instant,
+        steps: &mut Vec<Step<T>>,
+    ) -> usize {
+        match self.places.get(&KeyRef { node, epoch }) {
+            Some(&at) => at,
+            None => self.welcome(Key { node: node.clone(), epoch }, sequence, now, steps),
+        }
+    }
+
+    /// Nothing can be said about what it published before, unless we were deaf of late: then it may have started meanwhile,
+    /// and is asked for everything. Its ring decides.
+    fn welcome(&mut self, key: Key, sequence: u64, now: Instant, steps: &mut Vec<Step<T>>) -> usize {
+        for at in 0..self.origins.len() {
+            if *self.origins[at].id() == key.node {
+                self.with(at, now, steps, Origin::end);
+            }
+        }
+        self.forget_doubts(now);
+        self.runs += 1;
+        let mut origin = Origin::new((key.node.clone(), key.epoch), self.runs, sequence, now);
+        origin.begin_deaf(&self.doubtful);
+        let at = self.make_room(origin, now, steps);
+        self.places.insert(key, at);
+        let mut heard = self.doubtful;
+        heard.remove(&self.deaf);
+        self.with(at, now, steps, |origin, around| origin.on_hearing(&heard, around));
+        at
+    }
+
+    fn make_room(&mut self, origin: Origin<T>, now: Instant, steps: &mut Vec<Step<T>>) -> usize {
+        if self.origins.len() < ORIGINS {
+            self.origins.push(origin);
+            return self.origins.len() - 1;
+        }
+        let longest_unheard = (0..ORIGINS).min_by_key(|at| self.origins[*at].heard_at());
+        let at = longest_unheard.unwrap_or(0);
+        self.with(at, now, steps, Origin::leave);
+        let old = &mut self.origins[at];
+        old.forget(&mut self.channels);
+        self.places.remove(&KeyRef { node: old.id(), epoch: old.epoch() });
+        *old = origin;
+        at
+    }
+
+    fn forget_doubts(&mut self, now: Instant) {
+        let is_steady = self.hearing_since.is_some_and(|since| now.duration_since(since) >= STEADY);
+        if self.deaf.is_empty() && is_steady {
+            self.doubtful = PartitionSet::default();
+        }
+    }
+}

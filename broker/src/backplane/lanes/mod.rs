@@ -1,0 +1,121 @@
+//! The rules of the numbers that envelopes carry, as values: no task, no socket, no clock. The bus over Redis feeds them.
+//!
+//! A process numbers all that it publishes, on whatever channel, with one counter, and says in each envelope which number
+//! the one before it on the same channel had. [`Sent`] gives the numbers and keeps what was sent of late. [`Heard`] sees
+//! from the numbers what has come twice and what is missing, asks for it, and keeps later envelopes back until it is there.
+//!
+//! A lane is what one process publishes to the channels of one partition: it comes in the order of its numbers.
+
+mod channels;
+mod heard;
+mod held;
+mod lane;
+mod origin;
+mod partitions;
+mod ring;
+#[cfg(test)]
+mod schedules;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use codec::ids::NodeId;
+
+use super::Partition;
+pub use heard::Heard;
+pub use partitions::PartitionSet;
+pub use ring::{Missed, Published, RingLimits};
+pub use sender::{Sent, Stamp};
+
+/// How long what has arrived waits for an answer that brings nothing.
+const HELD_FOR: Duration = Duration::from_secs(2);
+/// Bytes that may wait, of one process.
+const HELD_BYTES: usize = 4 << 20;
+/// How long a process may leave what it owes unanswered while nothing waits for it, and how long anything may wait in
+/// all. A node that has just lost Redis too may need some seconds until it hears questions.
+const OWED_FOR: Duration = Duration::from_secs(10);
+/// A question without an answer is asked again after this time, then after twice that.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A node says every second that it is there. Who has said nothing for so long was gone before we became deaf.
+const SILENT: Duration = Duration::from_secs(5);
+/// What is published in one partition may come so much later than what was published after it in another one.
+const SKEW: Duration = Duration::from_secs(5);
+/// After so long with everything in order, every living node has been heard.
+const STEADY: Duration = Duration::from_secs(10);
+/// The channels of who has said nothing for so long are forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+/// Processes that are known at the same time.
+const ORIGINS: usize = 1024;
+
+/// What an envelope says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark<'a> {
+    /// The node that published it.
+    pub origin: &'a NodeId,
+    /// Which run of the node that was.
+    pub epoch: u64,
+    /// Its number among all that the process publishes. 0 when it is outside of every order.
+    pub sequence: u64,
+    /// The number of the one before it on the same channel, 0 when the publisher does not know.
+    pub previous: u64,
+    /// The partition of its channel.
+    pub partition: Partition,
+    /// The channel's name.
+    pub channel: &'a str,
+}
+
+/// An envelope that has come.
+#[derive(Debug)]
+pub struct Incoming<'a, T> {
+    /// Its numbers.
+    pub mark: Mark<'a>,
+    /// What it brings.
+    pub item: T,
+    /// How many bytes it keeps in memory while it waits.
+    pub len: usize,
+}
+
+/// One of the messages that answer a [`Question`].
+#[derive(Debug)]
+pub struct Part<'a, T> {
+    /// The number of the question.
+    pub question: u64,
+    /// Which part of this answer it is, from 0.
+    pub number: u64,
+    /// Whether it is the last part.
+    pub is_last: bool,
+    /// [`Missed::is_complete`], the same in every part of an answer.
+    pub is_complete: bool,
+    /// What it brings, in the order of the numbers. Without what was published to channels that are not watched: whoever
+    /// decodes it leaves that out.
+    pub envelopes: Vec<Incoming<'a, T>>,
+}
+
+/// A question for what a process has published. It goes to its node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Whom to ask.
+    pub origin: NodeId,
+    /// Stands in the question and in all parts of its answer. Never used twice.
+    pub number: u64,
+    /// What is wanted: all that was published to these partitions after these numbers.
+    pub floors: Vec<(Partition, u64)>,
+}
+
+/// What is to be done next, in the order given.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<T> {
+    /// Its turn has come.
+    Deliver(T),
+    /// Ask this. Nothing has to be reported when it reaches nobody: it is asked again, and given up in time.
+    Ask(Question),
+    /// Something that the node published to channels of these partitions will not come any more.
+    Lost {
+        /// The node that published it.
+        origin: NodeId,
+        /// Where.
+        partitions: PartitionSet,
+    },
+}

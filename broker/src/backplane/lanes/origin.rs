@@ -1,0 +1,460 @@
+//! One run of a node, as it has been heard here: what has come, what is missing, and what waits for it.
+
+use std::time::Duration;
+
+use codec::ids::NodeId;
+use tokio::time::Instant;
+
+use super::channels::{Channels, Run};
+use super::held::{Held, Place};
+use super::lane::{Gap, Lane, State};
+use super::{
+    ASK_AGAIN, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, OWED_FOR, Part, PartitionSet, Question, SILENT,
+    SKEW, Step,
+};
+use crate::backplane::Partition;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Origin<T> {
+    id: NodeId,
+    epoch: u64,
+    run: Run,
+    /// The highest number that it is known to have given.
+    known: u64,
+    settled: Settled,
+    heard_at: Instant,
+    /// Whether it was heard no more when we became deaf, nor since: it is asked when it comes back.
+    is_silent: bool,
+    /// When it became known that there is nobody to ask any more, because the node has started anew.
+    ended_at: Option<Instant>,
+    has_channels: bool,
+    lanes: Box<[Lane; Partition::COUNT]>,
+    is_suspicious: bool,
+    repair: Option<Repair>,
+    /// Since when there has always been something to ask for.
+    owes_since: Option<Instant>,
+    held: Held<T>,
+    held_since: Option<Instant>,
+}
+
+/// A number up to which all that was published has arrived in every partition that was heard.
+#[derive(Debug)]
+struct Settled {
+    sequence: u64,
+    /// Becomes the number when [`SKEW`] has passed.
+    next: u64,
+    since: Instant,
+}
+
+/// A question that is under way, or the same one asked several times.
+#[derive(Debug)]
+struct Repair {
+    first: u64,
+    latest: u64,
+    /// The question of these whose answer is being taken in, and its next part.
+    answer: Option<(u64, u64)>,
+    progress: Instant,
+    again_at: Instant,
+    again_in: Duration,
+}
+
+/// What an origin has to do with.
+pub(super) struct Around<'a, T> {
+    pub(super) channels: &'a mut Channels,
+    pub(super) questions: &'a mut u64,
+    pub(super) steps: &'a mut Vec<Step<T>>,
+    pub(super) now: Instant,
+}
+
+/// What becomes of an envelope.
+enum Verdict {
+    Deliver,
+    Drop,
+    Wait,
+}
+
+impl<T> Origin<T> {
+    /// A run of a node that is heard for the first time, with this number.
+    pub(super) fn new((id, epoch): (NodeId, u64), run: Run, sequence: u64, now: Instant) -> Self {
+        Self {
+            id,
+            epoch,
+            run,
+            known: sequence,
+            settled: Settled { sequence: 0, next: 0, since: now },
+            heard_at: now,
+            is_silent: false,
+            ended_at: None,
+            has_channels: false,
+            lanes: Box::new([Lane::default(); Partition::COUNT]),
+            is_suspicious: false,
+            repair: None,
+            owes_since: None,
+            held: Held::default(),
+            held_since: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn heard_at(&self) -> Instant {
+        self.heard_at
+    }
+
+    /// Everything that it has ever published to these partitions may be missing.
+    pub(super) fn begin_deaf(&mut self, partitions: &PartitionSet) {
+        for partition in partitions.iter() {
+            self.lane(partition).go_deaf(0);
+        }
+    }
+
+    pub(super) fn on_envelope(&mut self, incoming: Incoming<'_, T>, around: &mut Around<'_, T>) {
+        self.is_heard(incoming.mark.sequence, around.now);
+        let place = Place::from(incoming.mark);
+        let verdict = match self.lane(place.partition).state {
+            State::Open => self.judge(place, around),
+            State::Deaf | State::Suspicious | State::Asked => Verdict::Wait,
+        };
+        match verdict {
+            Verdict::Deliver => around.steps.push(Step::Deliver(incoming.item)),
+            Verdict::Drop => {}
+            Verdict::Wait => self.hold(incoming, around),
+        }
+        self.ask_if_suspicious(around);
+    }
+
+    pub(super) fn on_beat(&mut self, sequence: u64, around: &mut Around<'_, T>) {
+        self.is_heard(sequence, around.now);
+        if around.now >= self.settled.since + SKEW {
+            let Settled { next, .. } = self.settled;
+            self.settled = Settled { sequence: next, next: sequence.max(next), since: around.now };
+        }
+        self.ask_if_suspicious(around);
+    }
+
+    /// `is_first` says that everything was heard until now, for long enough to notice who is gone.
+    pub(super) fn on_deaf(&mut self, partitions: &PartitionSet, is_first: bool, around: &mut Around<'_, T>) {
+        let unheard_for = around.now.saturating_duration_since(self.heard_at);
+        if let Some(ended_at) = self.ended_at {
+            // Its last words may still have been under way.
+            if around.now < ended_at + SKEW {
+                self.report(*partitions, around);
+            }
+            return;
+        }
+        if is_first && self.owes_since.is_none() && unheard_for >= SILENT {
+            self.is_silent = true;
+        }
+        let settled = self.settled.sequence;
+        for partition in partitions.iter() {
+            self.lane(partition).go_deaf(settled);
+        }
+        let is_any = |state| self.lanes.iter().any(|lane| lane.state == state);
+        let (is_asked, is_suspicious) = (is_any(State::Asked), is_any(State::Suspicious));
+        self.is_suspicious = is_suspicious;
+        if !is_asked {
+            self.repair = None;
+            if !is_suspicious {
+                self.owes_since = None;
+            }
+        }
+        self.ask_if_suspicious(around);
+    }
+
+    pub(super) fn on_hearing(&mut self, partitions: &PartitionSet, around: &mut Around<'_, T>) {
+        for partition in partitions.iter() {
+            let lane = self.lane(partition);
+            if lane.state == State::Deaf {
+                lane.state = State::Suspicious;
+                self.is_suspicious = true;
+            }
+        }
+        self.ask_if_suspicious(around);
+    }
+
+    pub(super) fn on_part(&mut self, part: Part<'_, T>, around: &mut Around<'_, T>) {
+        let Some(repair) = &mut self.repair else {
+            return;
+        };
+        let expected = repair.answer.unwrap_or((part.question, 0));
+        let is_asked = (repair.first..=repair.latest).contains(&part.question);
+        if !is_asked || expected != (part.question, part.number) {
+            return;
+        }
+        repair.answer = Some((part.question, part.number + 1));
+        repair.progress = around.now;
+        repair.again_in = ASK_AGAIN;
+        repair.again_at = around.now + ASK_AGAIN;
+        if part.number == 0 {
+            self.on_answer(part.is_complete, around);
+        }
+        for incoming in part.envelopes {
+            self.on_repaired(incoming, around);
+        }
+        if part.is_last {
+            self.end_repair(around);
+        }
+        self.ask_if_suspicious(around);
+    }
+
+    pub(super) fn on_time(&mut self, around: &mut Around<'_, T>) {
+        let now = around.now;
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.give_up(around);
+        } else if self.repair.as_ref().is_some_and(|repair| repair.again_at <= now) {
+            self.ask(around);
+        }
+        if self.has_channels && self.heard_at + FORGOTTEN <= now {
+            around.channels.forget_run(self.run);
+            self.has_channels = false;
+        }
+    }
+
+    /// When [`Self::on_time`] has something to do, as far as repairs go.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        let again = self.repair.as_ref().map(|repair| repair.again_at);
+        [self.deadline(), again].into_iter().flatten().min()
+    }
+
+    /// The node has started anew: nobody can be asked.
+    pub(super) fn end(&mut self, around: &mut Around<'_, T>) {
+        // It may have come back and ended while we were deaf.
+        self.is_silent = false;
+        self.leave(around);
+    }
+
+    /// It will not be known any more.
+    pub(super) fn leave(&mut self, around: &mut Around<'_, T>) {
+        if self.ended_at.is_none() {
+            self.ended_at = Some(around.now);
+            self.give_up(around);
+        }
+    }
+
+    /// It is not known any more.
+    pub(super) fn forget(&mut self, channels: &mut Channels) {
+        if self.has_channels {
+            channels.forget_run(self.run);
+        }
+    }
+
+    pub(super) fn forget_channel(&mut self, channel: &str) {
+        if !self.held.is_empty() {
+            self.held.forget_channel(channel);
+            self.note_held();
+        }
+    }
+
+    /// Bytes that wait.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
+    fn lane(&mut self, partition: Partition) -> &mut Lane {
+        &mut self.lanes[usize::from(partition.0)]
+    }
+
+    fn is_heard(&mut self, sequence: u64, now: Instant) {
+        self.known = self.known.max(sequence);
+        self.heard_at = now;
+        self.is_silent = false;
+    }
+
+    /// Says what becomes of an envelope whose turn it is, and notes it if it is to be delivered.
+    fn judge(&mut self, place: Place<'_>, around: &mut Around<'_, T>) -> Verdict {
+        let Place { sequence, previous, partition, channel } = place;
+        let lane = &mut self.lanes[usize::from(partition.0)];
+        let mut is_lost = false;
+        if let Some(last) = around.channels.last_mut(channel, self.run) {
+            if sequence <= *last {
+                return Verdict::Drop;
+            }
+            if previous > *last {
+                match lane.gap(*last, previous) {
+                    Gap::Settled => {}
+                    Gap::Missing if self.ended_at.is_none() => {
+                        lane.suspect(*last);
+                        self.is_suspicious = true;
+                        return Verdict::Wait;
+                    }
+                    Gap::Missing | Gap::Lost => is_lost = true,
+                }
+            }
+            *last = sequence;
+        } else {
+            // It may have been heard before the channel was forgotten.
+            if sequence <= lane.highest {
+                return Verdict::Drop;
+            }
+            around.channels.insert(channel, self.run, sequence);
+            self.has_channels = true;
+        }
+        lane.highest = lane.highest.max(sequence);
+        if is_lost {
+            self.report([partition].into_iter().collect(), around);
+        }
+        Verdict::Deliver
+    }
+
+    fn hold(&mut self, incoming: Incoming<'_, T>, around: &mut Around<'_, T>) {
+        self.held.insert(incoming);
+        self.held_since.get_or_insert(around.now);
+        if self.held.bytes() > HELD_BYTES {
+            self.give_up(around);
+        }
+    }
+
+    fn note_held(&mut self) {
+        if self.held.is_empty() {
+            self.held_since = None;
+        }
+    }
+
+    /// Delivers what need not wait any more.
+    fn release(&mut self, around: &mut Around<'_, T>) {
+        for (sequence, waiting) in self.held.take() {
+            let verdict = match self.lane(waiting.partition).state {
+                State::Open => self.judge(waiting.open(sequence), around),
+                State::Deaf | State::Suspicious | State::Asked => Verdict::Wait,
+            };
+            match verdict {
+                Verdict::Deliver => around.steps.push(Step::Deliver(waiting.into_item())),
+                Verdict::Drop => {}
+                Verdict::Wait => self.held.put(sequence, waiting),
+            }
+        }
+        self.note_held();
+    }
+
+    fn ask_if_suspicious(&mut self, around: &mut Around<'_, T>) {
+        if self.is_suspicious && self.repair.is_none() && !self.is_silent {
+            self.ask(around);
+        }
+    }
+
+    /// Asks for all that is missing, the same again if need be.
+    fn ask(&mut self, around: &mut Around<'_, T>) {
+        let mut floors = Vec::new();
+        for (number, lane) in (0..=u8::MAX).zip(self.lanes.iter_mut()) {
+            match lane.state {
+                State::Open | State::Deaf => continue,
+                State::Suspicious => lane.ask(self.known),
+                State::Asked => {}
+            }
+            floors.push((Partition(number), lane.floor));
+        }
+        // Answers to the questions before do not know of what is asked for only now.
+        let is_wider = std::mem::take(&mut self.is_suspicious);
+        if floors.is_empty() {
+            return;
+        }
+        *around.questions += 1;
+        let (number, now) = (*around.questions, around.now);
+        let (first, again_in) = match &self.repair {
+            Some(repair) => (if is_wider { number } else { repair.first }, HELD_FOR.min(repair.again_in * 2)),
+            None => (number, ASK_AGAIN),
+        };
+        let progress = self.repair.as_ref().map_or(now, |repair| repair.progress);
+        let again_at = now + again_in;
+        self.repair = Some(Repair { first, latest: number, answer: None, progress, again_at, again_in });
+        self.owes_since.get_or_insert(now);
+        around.steps.push(Step::Ask(Question { origin: self.id.clone(), number, floors }));
+    }
+
+    /// An answer begins. What is not in it will not come.
+    fn on_answer(&mut self, is_complete: bool, around: &mut Around<'_, T>) {
+        let mut lost = PartitionSet::default();
+        for (number, lane) in (0..=u8::MAX).zip(self.lanes.iter_mut()) {
+            if lane.state == State::Asked {
+                if lane.was_deaf && !is_complete {
+                    lost.insert(Partition(number));
+                }
+                // Where we heard all the time, the numbers of each channel show whether it has lost something.
+                lane.is_settled = is_complete || lane.was_deaf;
+            }
+        }
+        self.report(lost, around);
+    }
+
+    fn on_repaired(&mut self, incoming: Incoming<'_, T>, around: &mut Around<'_, T>) {
+        let mark = incoming.mark;
+        let lane = self.lanes[usize::from(mark.partition.0)];
+        let is_meant = *mark.origin == self.id && mark.epoch == self.epoch && mark.sequence > lane.floor;
+        // Where it is suspicious or deaf again, all will be asked for again.
+        if !is_meant || lane.state != State::Asked {
+            return;
+        }
+        self.known = self.known.max(mark.sequence);
+        if let Verdict::Deliver = self.judge(Place::from(mark), around) {
+            around.steps.push(Step::Deliver(incoming.item));
+        }
+    }
+
+    fn end_repair(&mut self, around: &mut Around<'_, T>) {
+        self.repair = None;
+        self.lanes.iter_mut().filter(|lane| lane.state == State::Asked).for_each(Lane::open);
+        self.release(around);
+        if !self.is_suspicious {
+            self.owes_since = None;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let owed = self.owes_since.map(|since| since + OWED_FOR);
+        let held = self.held_since.map(|since| since + OWED_FOR);
+        let answered = match (&self.repair, self.held_since) {
+            (Some(repair), Some(since)) => Some(since.max(repair.progress) + HELD_FOR),
+            _ => None,
+        };
+        [owed, held, answered].into_iter().flatten().min()
+    }
+
+    /// What is missing will not come. All that waits goes on.
+    fn give_up(&mut self, around: &mut Around<'_, T>) {
+        let mut waiting = PartitionSet::default();
+        self.held.partitions().for_each(|partition| waiting.insert(partition));
+        let (mut lost, mut deaf) = (PartitionSet::default(), PartitionSet::default());
+        for (number, lane) in (0..=u8::MAX).zip(self.lanes.iter_mut()) {
+            let partition = Partition(number);
+            let is_over = match lane.state {
+                State::Open => false,
+                State::Suspicious | State::Asked => true,
+                State::Deaf => self.ended_at.is_some() || waiting.contains(partition),
+            };
+            if is_over {
+                if lane.state == State::Deaf {
+                    deaf.insert(partition);
+                }
+                lost.insert(partition);
+                lane.give_up(self.known);
+            }
+        }
+        self.repair = None;
+        self.is_suspicious = false;
+        self.owes_since = None;
+        if !self.is_silent {
+            self.report(lost, around);
+        }
+        self.release(around);
+        if self.ended_at.is_none() {
+            let settled = self.settled.sequence;
+            for partition in deaf.iter() {
+                self.lane(partition).go_deaf(settled);
+            }
+        }
+    }
+
+    fn report(&self, partitions: PartitionSet, around: &mut Around<'_, T>) {
+        if !partitions.is_empty() {
+            around.steps.push(Step::Lost { origin: self.id.clone(), partitions });
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A node that listens, and what it should get.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::*;
+
+/// A channel of one run of a sender.
+type Source = (usize, u64, usize);
+
+pub(super) struct Receiver {
+    number: usize,
+    is_gentle: bool,
+    heard: Heard<Letter>,
+    pub(super) is_watched: [bool; CHANNELS],
+    /// Which partitions Redis brings, and what is on the way in each.
+    pub(super) is_subscribed: [bool; PARTITIONS],
+    pub(super) lanes: [Pipe<Parcel>; PARTITIONS],
+    pub(super) answers: Pipe<Parcel>,
+    /// Links that have broken, and when that will be noticed.
+    broken: Vec<(usize, Instant)>,
+    /// Partitions that it knows it does not hear, and when they will be subscribed and live.
+    deaf: Vec<(usize, Instant, Instant)>,
+    questions: Vec<Question>,
+    /// What Redis should have brought and has not, and whether it vanished without a sign.
+    pub(super) due: BTreeMap<Letter, bool>,
+    last: HashMap<Source, u64>,
+    /// The first and the last number that came since the channel began to be watched.
+    seen: HashMap<Source, (u64, u64)>,
+}
+
+impl Receiver {
+    pub(super) fn new(number: usize, is_gentle: bool) -> Self {
+        Self {
+            number,
+            is_gentle,
+            heard: Heard::new(),
+            is_watched: [true; CHANNELS],
+            is_subscribed: [true; PARTITIONS],
+            lanes: Default::default(),
+            answers: Pipe::default(),
+            broken: Vec::new(),
+            deaf: Vec::new(),
+            questions: Vec::new(),
+            due: BTreeMap::new(),
+            last: HashMap::new(),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// The link to a server breaks: what is on the way is lost, and nothing will come.
+    pub(super) fn lose(&mut self, lost: usize, noticed_at: Instant) {
+        if self.broken.iter().any(|(server, _)| *server == lost) {
+            return;
+        }
+        trace(|| format!("receiver {} loses server {lost}", self.number));
+        for lane in (0..PARTITIONS).filter(|lane| server(*lane) == lost) {
+            self.is_subscribed[lane] = false;
+            self.lanes[lane] = Pipe::default();
+        }
+        self.deaf.retain(|(lane, ..)| server(*lane) != lost);
+        self.broken.push((lost, noticed_at));
+    }
+
+    /// Notices that links have broken, and subscribes anew.
+    pub(super) fn recover(&mut self, rng: &mut StdRng, now: Instant) {
+        let (noticed, broken) = self.broken.iter().partition(|(_, noticed_at)| *noticed_at <= now);
+        self.broken = broken;
+        let noticed: Vec<_> = noticed;
+        for (lost, _) in noticed {
+            trace(|| format!("receiver {} is deaf to server {lost}", self.number));
+            let lanes: Vec<_> = (0..PARTITIONS).filter(|lane| server(*lane) == lost).collect();
+            self.hear(|heard, steps| heard.on_deaf(&set(&lanes), now, steps));
+            for lane in lanes {
+                let subscribed_at = now + Duration::from_millis(rng.random_range(0..3_000));
+                let live_at = subscribed_at + Duration::from_millis(rng.random_range(0..600));
+                self.deaf.push((lane, subscribed_at, live_at));
+            }
+        }
+        for (lane, subscribed_at, live_at) in std::mem::take(&mut self.deaf) {
+            self.is_subscribed[lane] = subscribed_at <= now;
+            if live_at <= now {
+                trace(|| format!("receiver {} hears lane {lane}", self.number));
+                self.hear(|heard, steps| heard.on_hearing(&set(&[lane]), now, steps));
+            } else {
+                self.deaf.push((lane, subscribed_at, live_at));
+            }
+        }
+    }
+
+    /// Begins to watch a channel, or ends it.
+    pub(super) fn turn(&mut self, channel: usize) {
+        self.is_watched[channel] ^= true;
+        trace(|| format!("receiver {} watches {channel}: {}", self.number, self.is_watched[channel]));
+        self.due.retain(|letter, _| letter.channel != channel);
+        self.seen.retain(|source, _| source.2 != channel);
+        self.heard.forget_channel(&name(channel));
+    }
+
+    /// Takes in what has arrived. Gives what it wants to ask.
+    pub(super) fn listen(&mut self, now: Instant) -> Vec<Question> {
+        for lane in 0..PARTITIONS {
+            while let Some(parcel) = self.lanes[lane].pop(now) {
+                self.open(parcel, now);
+            }
+        }
+        while let Some(parcel) = self.answers.pop(now) {
+            self.open(parcel, now);
+        }
+        if self.heard.due_at().is_some_and(|due| due <= now) {
+            self.hear(|heard, steps| heard.on_time(now, steps));
+            assert!(self.heard.due_at().is_none_or(|due| due > now));
+        }
+        std::mem::take(&mut self.questions)
+    }
+
+    pub(super) fn finish(&self) {
+        assert_eq!(self.heard.held_bytes(), 0, "something waits for ever");
+        for (letter, vanished) in &self.due {
+            let seen = self.seen.get(&source(letter));
+            let shows = seen.is_some_and(|(first, last)| *first < letter.sequence && letter.sequence < *last);
+            assert!(*vanished && !shows, "receiver {} never got {letter:?}; {seen:?}", self.number);
+        }
+    }
+
+    fn open(&mut self, parcel: Parcel, now: Instant) {
+        match parcel {
+            Parcel::Letter(letter) if !self.is_watched[letter.channel] => {}
+            Parcel::Letter(letter) => {
+                trace(|| format!("receiver {} <- {letter:?}", self.number));
+                let (node, name) = (node(letter.sender), name(letter.channel));
+                self.hear(|heard, steps| heard.on_envelope(letter.incoming(&node, &name), now, steps));
+            }
+            Parcel::Beat { sender, epoch, sequence } => {
+                self.hear(|heard, steps| heard.on_beat((&node(sender), epoch), sequence, now, steps));
+            }
+            Parcel::Part { sender, epoch, part } => {
+                trace(|| format!("receiver {} <- {sender} {epoch} {part:?}", self.number));
+                let Answer { question, number, is_last, is_complete, letters } = part;
+                let letters: Vec<_> =
+                    letters.into_iter().filter(|letter| self.is_watched[letter.channel]).collect();
+                let names: Vec<_> = letters.iter().map(|letter| name(letter.channel)).collect();
+                let node = node(sender);
+                let envelopes = letters.iter().zip(&names).map(|(letter, name)| letter.incoming(&node, name));
+                let part = Part { question, number, is_last, is_complete, envelopes: envelopes.collect() };
+                self.hear(|heard, steps| heard.on_part((&node, epoch), part, now, steps));
+            }
+        }
+    }
+
+    fn hear(&mut self, call: impl FnOnce(&mut Heard<Letter>, &mut Vec<Step<Letter>>)) {
+        let mut steps = Vec::new();
+        call(&mut self.heard, &mut steps);
+        assert!(self.heard.held_bytes() <= HELD_BYTES);
+        for step in steps {
+            trace(|| format!("receiver {} -> {step:?}", self.number));
+            match step {
+                Step::Deliver(letter) => self.deliver(&letter),
+                Step::Ask(question) => self.questions.push(question),
+                Step::Lost { origin, partitions } => {
+                    assert!(!self.is_gentle, "nothing had to be lost");
+                    self.due.retain(|letter, _| {
+                        node(letter.sender) != origin || !partitions.contains(lane(letter.channel))
+                    });
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, letter: &Letter) {
+        let last = self.last.insert(source(letter), letter.sequence).unwrap_or(0);
+        assert!(last < letter.sequence, "receiver {}: {letter:?} after {last}", self.number);
+        self.due.remove(letter);
+        let seen = self.seen.entry(source(letter)).or_insert((letter.sequence, 0));
+        seen.1 = letter.sequence;
+    }
+}
+
+fn source(letter: &Letter) -> Source {
+    (letter.sender, letter.epoch, letter.channel)
+}
+
+fn set(lanes: &[usize]) -> PartitionSet {
+    lanes.iter().map(|lane| Partition(u8::try_from(*lane).unwrap())).collect()
+}

@@ -1,0 +1,93 @@
+//! A node that publishes, and its links to the servers.
+
+use bytes::Bytes;
+
+use super::*;
+
+pub(super) struct Sender {
+    pub(super) number: usize,
+    pub(super) epoch: u64,
+    sent: Sent,
+    /// All that this run has published, by number.
+    letters: Vec<Letter>,
+    pub(super) links: Vec<Link>,
+}
+
+/// A link to one server.
+pub(super) struct Link {
+    pub(super) is_up: bool,
+    /// What Redis has not been given, or has not confirmed before the link broke; and whether it was never given.
+    queue: VecDeque<(Letter, bool)>,
+    unconfirmed: VecDeque<Letter>,
+}
+
+impl Link {
+    fn new() -> Self {
+        Self { is_up: true, queue: VecDeque::new(), unconfirmed: VecDeque::new() }
+    }
+
+    /// The next letter, for Redis to give out, and whether it gets it for the first time.
+    pub(super) fn send(&mut self) -> Option<(Letter, bool)> {
+        if !self.is_up {
+            return None;
+        }
+        let (letter, is_first) = self.queue.pop_front()?;
+        self.unconfirmed.push_back(letter);
+        Some((letter, is_first))
+    }
+
+    pub(super) fn confirm(&mut self) {
+        if self.is_up {
+            self.unconfirmed.clear();
+        }
+    }
+
+    pub(super) fn lose(&mut self) {
+        self.is_up = false;
+        while let Some(letter) = self.unconfirmed.pop_back() {
+            self.queue.push_front((letter, false));
+        }
+    }
+
+    /// The number of the first letter of which it is not known that Redis has it.
+    fn first_doubtful(&self) -> Option<u64> {
+        let queued = self.queue.front().map(|(letter, _)| letter.sequence);
+        [queued, self.unconfirmed.front().map(|letter| letter.sequence)].into_iter().flatten().min()
+    }
+}
+
+impl Sender {
+    pub(super) fn new(number: usize, epoch: u64, ring: RingLimits) -> Self {
+        let links = (0..SERVERS).map(|_| Link::new()).collect();
+        Self { number, epoch, sent: Sent::new(ring), letters: Vec::new(), links }
+    }
+
+    pub(super) fn restart(&mut self, ring: RingLimits) {
+        trace(|| format!("sender {} starts anew", self.number));
+        *self = Self::new(self.number, self.epoch + 1, ring);
+    }
+
+    pub(super) fn publish(&mut self, channel: usize, len: usize, now: Instant) {
+        let Stamp { sequence, previous } = self.sent.stamp(&name(channel));
+        let bytes = Bytes::copy_from_slice(&sequence.to_be_bytes());
+        self.sent.keep(sequence, (lane(channel), Arc::from(name(channel))), bytes, now);
+        let letter = Letter { sender: self.number, epoch: self.epoch, channel, sequence, previous, len };
+        self.letters.push(letter);
+        self.links[server(partition(channel))].queue.push_back((letter, true));
+    }
+
+    /// What it says in a beat, if it can.
+    pub(super) fn beat(&self) -> Option<u64> {
+        let doubtful = self.links.iter().filter_map(Link::first_doubtful).min();
+        self.links[0].is_up.then(|| doubtful.map_or(self.sent.last(), |first| first - 1))
+    }
+
+    pub(super) fn after(&mut self, floors: &[(Partition, u64)], now: Instant) -> (Vec<Letter>, bool) {
+        let missed = self.sent.after(floors, now);
+        let letters = missed.envelopes.iter().map(|published| {
+            let sequence = u64::from_be_bytes(published.bytes[..].try_into().unwrap());
+            self.letters[usize::try_from(sequence).unwrap() - 1]
+        });
+        (letters.collect(), missed.is_complete)
+    }
+}

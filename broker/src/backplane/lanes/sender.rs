@@ -1,0 +1,130 @@
+//! What this process has published: which number comes next, and what others may still ask for.
+//!
+//! It belongs behind one lock together with the queue to Redis, so that the numbers leave in their order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lru::LruCache;
+use tokio::time::Instant;
+
+use super::ring::{Missed, Published, Ring, RingLimits};
+use crate::backplane::Partition;
+
+/// Channels whose last number is known.
+const CHANNELS: usize = 65_536;
+/// Bytes of their names.
+const NAMES: usize = 16 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sent {
+    last: u64,
+    channels: LruCache<Box<str>, u64>,
+    names: usize,
+    ring: Ring,
+}
+
+/// What an envelope says of its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its number.
+    pub sequence: u64,
+    /// The number of the last one to the same channel, 0 when it is not known.
+    pub previous: u64,
+}
+
+impl Sent {
+    /// Nothing has been published.
+    pub fn new(limits: RingLimits) -> Self {
+        Self { last: 0, channels: LruCache::unbounded(), names: 0, ring: Ring::new(limits) }
+    }
+
+    /// Numbers an envelope to the channel of that name.
+    pub fn stamp(&mut self, channel: &str) -> Stamp {
+        self.last += 1;
+        let sequence = self.last;
+        if let Some(last) = self.channels.get_mut(channel) {
+            return Stamp { sequence, previous: std::mem::replace(last, sequence) };
+        }
+        self.names += channel.len();
+        self.channels.put(channel.into(), sequence);
+        while self.channels.len() > CHANNELS || self.names > NAMES {
+            let Some((name, _)) = self.channels.pop_lru() else {
+                break;
+            };
+            self.names -= name.len();
+        }
+        Stamp { sequence, previous: 0 }
+    }
+
+    /// Keeps what was sent under a number, for those who miss it.
+    pub fn keep(
+        &mut self,
+        sequence: u64,
+        (partition, channel): (Partition, Arc<str>),
+        bytes: Bytes,
+        now: Instant,
+    ) {
+        self.ring.push(sequence, Published { partition, channel, bytes }, now);
+    }
+
+    /// The last number that was given, 0 when there is none.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// What was published to these partitions after these numbers, oldest first. At most what the limits let it keep.
+    pub fn after(&mut self, floors: &[(Partition, u64)], now: Instant) -> Missed {
+        self.ring.after(floors, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn sent() -> Sent {
+        Sent::new(RingLimits { bytes: 1024, age: Duration::from_secs(60) })
+    }
+
+    #[test]
+    fn each_envelope_names_the_one_before_it_on_its_channel() {
+        let mut sent = sent();
+        for (channel, sequence, previous) in [("a", 1, 0), ("b", 2, 0), ("a", 3, 1), ("a", 4, 3), ("b", 5, 2)]
+        {
+            assert_eq!(sent.stamp(channel), Stamp { sequence, previous });
+            assert_eq!(sent.last(), sequence);
+        }
+    }
+
+    #[test]
+    fn the_channels_not_used_for_longest_are_forgotten() {
+        let mut sent = sent();
+        for number in 0..=CHANNELS {
+            sent.stamp(&number.to_string());
+            sent.stamp("busy");
+        }
+        assert_eq!(sent.channels.len(), CHANNELS);
+        assert_eq!(sent.stamp("0").previous, 0);
+        assert_ne!(sent.stamp("busy").previous, 0);
+        assert_ne!(sent.stamp(&CHANNELS.to_string()).previous, 0);
+        let long = "x".repeat(NAMES / 2);
+        for tail in ["a", "b"] {
+            sent.stamp(&format!("{long}{tail}"));
+        }
+        assert_eq!((sent.channels.len(), sent.names), (1, NAMES / 2 + 1));
+    }
+
+    #[test]
+    fn what_was_sent_can_be_asked_for() {
+        let (mut sent, now) = (sent(), Instant::now());
+        let stamp = sent.stamp("a");
+        sent.keep(stamp.sequence, (Partition(7), "a".into()), Bytes::from_static(b"one"), now);
+        let missed = sent.after(&[(Partition(7), 0)], now);
+        assert_eq!(missed.envelopes[0].bytes, "one");
+        assert!(missed.is_complete);
+    }
+}
