@@ -76,6 +76,7 @@ struct Letter {
     sequence: u64,
     previous: u64,
     len: usize,
+    published_at: Instant,
 }
 
 impl Letter {
@@ -269,7 +270,7 @@ impl World {
             }
             receiver.recover(rng, *now);
             if rng.random_ratio(1, 30) {
-                receiver.turn(rng.random_range(0..CHANNELS));
+                receiver.turn(rng.random_range(0..CHANNELS), *now);
             }
         }
     }
@@ -316,7 +317,7 @@ impl World {
             }
             let vanishes = !is_calm && self.rng.random_ratio(self.weather.vanish, 1_000);
             if is_first {
-                receiver.due.insert(letter, vanishes);
+                receiver.expect(letter, vanishes);
             }
             let lane = partition(letter.channel);
             if !vanishes && receiver.is_subscribed[lane] {

@@ -12,6 +12,8 @@ pub(super) struct Receiver {
     is_gentle: bool,
     heard: Heard<Letter>,
     pub(super) is_watched: [bool; CHANNELS],
+    /// Since when, unless always.
+    watched_since: [Option<Instant>; CHANNELS],
     /// Which partitions Redis brings, and what is on the way in each.
     pub(super) is_subscribed: [bool; PARTITIONS],
     pub(super) lanes: [Pipe<Parcel>; PARTITIONS],
@@ -22,7 +24,7 @@ pub(super) struct Receiver {
     deaf: Vec<(usize, Instant, Instant)>,
     questions: Vec<Question>,
     /// What Redis should have brought and has not, and whether it vanished without a sign.
-    pub(super) due: BTreeMap<Letter, bool>,
+    due: BTreeMap<Letter, bool>,
     last: HashMap<Source, u64>,
     /// The first and the last number that came since the channel began to be watched.
     seen: HashMap<Source, (u64, u64)>,
@@ -35,6 +37,7 @@ impl Receiver {
             is_gentle,
             heard: Heard::new(),
             is_watched: [true; CHANNELS],
+            watched_since: [None; CHANNELS],
             is_subscribed: [true; PARTITIONS],
             lanes: Default::default(),
             answers: Pipe::default(),
@@ -88,12 +91,23 @@ impl Receiver {
     }
 
     /// Begins to watch a channel, or ends it.
-    pub(super) fn turn(&mut self, channel: usize) {
+    pub(super) fn turn(&mut self, channel: usize, now: Instant) {
         self.is_watched[channel] ^= true;
+        self.watched_since[channel] = Some(now);
         trace(|| format!("receiver {} watches {channel}: {}", self.number, self.is_watched[channel]));
         self.due.retain(|letter, _| letter.channel != channel);
         self.seen.retain(|source, _| source.2 != channel);
         self.heard.forget_channel(&name(channel));
+    }
+
+    /// Redis has a letter for it, for the first time.
+    pub(super) fn expect(&mut self, letter: Letter, vanishes: bool) {
+        // It may have come before, in the answer to a question. Others may have come so before the channel was watched,
+        // and then it is taken for one that comes twice.
+        let is_meant = self.watched_since[letter.channel].is_none_or(|since| since <= letter.published_at);
+        if is_meant && self.last.get(&source(&letter)).is_none_or(|last| *last < letter.sequence) {
+            self.due.insert(letter, vanishes);
+        }
     }
 
     /// Takes in what has arrived. Gives what it wants to ask.

@@ -71,7 +71,8 @@ impl Sender {
         let Stamp { sequence, previous } = self.sent.stamp(&name(channel));
         let bytes = Bytes::copy_from_slice(&sequence.to_be_bytes());
         self.sent.keep(sequence, (lane(channel), Arc::from(name(channel))), bytes, now);
-        let letter = Letter { sender: self.number, epoch: self.epoch, channel, sequence, previous, len };
+        let Self { number: sender, epoch, .. } = *self;
+        let letter = Letter { sender, epoch, channel, sequence, previous, len, published_at: now };
         self.letters.push(letter);
         self.links[server(partition(channel))].queue.push_back((letter, true));
     }
