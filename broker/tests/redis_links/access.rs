@@ -91,7 +91,7 @@ async fn tls_needs_an_issuer_that_is_trusted() {
     let plain = Redis::start();
     let url = format!("rediss://localhost:{}", plain.port());
     let secured = fault(&RedisTexts { ca: ca(made.cert.pem()), ..texts(&url) }).await;
-    assert!(secured.contains("the port speaks TLS"), "{secured}");
+    assert!(secured.contains("nothing there speaks TLS"), "{secured}");
 }
 
 #[tokio::test]

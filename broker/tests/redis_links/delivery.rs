@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use broker::backplane::BusFull;
 use broker::backplane::redis::QueueLimits;
-use broker::backplane::{BusFull, Partition};
 
 use crate::node::{Node, texts, within};
 use crate::redis::{Cluster, Redis};
@@ -116,7 +116,7 @@ async fn many_wishes_of_a_turn_are_fulfilled_together() {
     let node = Node::start(&redis.url()).await;
     let wishes = (0..5000_u32).map(|number| {
         let partition = (number % 256) as u8;
-        node.links.subscribe(Partition(partition), node.channel(partition, &number.to_string()).into())
+        node.wish(partition, &number.to_string())
     });
     let all = futures_util::future::join_all(wishes.collect::<Vec<_>>());
     assert!(within("all subscriptions", all).await.iter().all(Result::is_ok));

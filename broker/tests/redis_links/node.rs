@@ -8,6 +8,7 @@ use broker::backplane::redis::{
 };
 use broker::backplane::{BusError, BusFull, Partition};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 /// Longest wait for something that must happen.
@@ -60,8 +61,11 @@ impl Node {
     }
 
     pub(crate) async fn subscribe(&self, partition: u8, name: &str) {
-        let channel = Arc::from(self.channel(partition, name));
-        within("the subscription", self.links.subscribe(Partition(partition), channel)).await.unwrap();
+        within("the subscription", self.wish(partition, name)).await.unwrap();
+    }
+
+    pub(crate) fn wish(&self, partition: u8, name: &str) -> BoxFuture<'static, Result<(), BusError>> {
+        self.links.subscribe(Partition(partition), &Arc::from(self.channel(partition, name)))
     }
 
     pub(crate) fn outgoing(&self, partition: u8, name: &str, payload: &str) -> Outgoing {

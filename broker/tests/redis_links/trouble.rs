@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use broker::backplane::BusError;
 use broker::backplane::redis::PartitionSet;
-use broker::backplane::{BusError, Partition};
 
 use crate::node::{Node, within};
 use crate::redis::Redis;
@@ -20,7 +20,7 @@ async fn a_restarted_redis_gets_everything_that_was_not_confirmed() {
     let mut node = Node::start(&redis.url()).await;
     assert_eq!(node.hearing().await, PartitionSet::ALL);
     for number in 0..3000_u32 {
-        node.links.subscribe(Partition(5), node.channel(5, &format!("idle {number}")).into());
+        drop(node.wish(5, &format!("idle {number}")));
     }
     node.subscribe(5, "a").await;
     assert_eq!(node.reach(5, "a", "before").await, 1);
@@ -31,7 +31,7 @@ async fn a_restarted_redis_gets_everything_that_was_not_confirmed() {
         receipts.push(node.post(5, "b", &number.to_string()));
         node.publish(5, "a", &number.to_string()).unwrap();
     }
-    let pending = node.links.subscribe(Partition(6), node.channel(6, "new").into());
+    let pending = node.wish(6, "new");
     redis.restart();
     node.all_hearing().await;
     within("the wish of a time without Redis", pending).await.unwrap();
@@ -106,8 +106,7 @@ async fn a_killed_subscriber_subscribes_again() {
     let redis = Redis::start();
     let mut node = Node::start(&redis.url()).await;
     for number in 0..2500 {
-        let channel = node.channel(5, &number.to_string());
-        drop(node.links.subscribe(Partition(5), channel.into()));
+        drop(node.wish(5, &number.to_string()));
     }
     node.subscribe(5, "last").await;
     node.hearing().await;

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::config::Credentials;
@@ -51,27 +52,24 @@ impl Connection {
         pushed: Option<Pushed>,
     ) -> Result<Self, LinkError> {
         let unreachable = |reason: String| LinkError::Unreachable { address: address.clone(), reason };
-        let too_slow = |_| unreachable("no answer in time".to_owned());
-        let connect = connect(address);
-        let stream = timeout(CONNECT_TIME, connect).await.map_err(too_slow)?;
+        let stream = timeout(CONNECT_TIME, connect(address)).await;
+        let stream =
+            stream.map_err(|_| unreachable("nothing there takes a connection in time".to_owned()))?;
         let stream = stream.map_err(|error| unreachable(error.to_string()))?;
-        let hello = async {
+        let hello = timeout(CONNECT_TIME, async {
             match manner.tls {
                 None => Self::hello(address, stream, manner, pushed).await,
                 Some(tls) => {
-                    let fault = |reason: String| LinkError::Tls { address: address.clone(), reason };
-                    let name = ServerName::try_from(address.host.clone());
-                    let name = name.map_err(|error| fault(error.to_string()))?;
-                    let secured = TlsConnector::from(ClientTls::clone(tls)).connect(name, stream);
-                    let stream = secured.await.map_err(|error| match error.kind() {
-                        io::ErrorKind::InvalidData => fault(error.to_string()),
-                        _ => unreachable(error.to_string()),
-                    })?;
+                    let stream = secure(address, tls, stream).await?;
                     Self::hello(address, stream, manner, pushed).await
                 }
             }
-        };
-        timeout(CONNECT_TIME, hello).await.map_err(too_slow)?
+        });
+        hello.await.map_err(|_| match manner.tls {
+            None => unreachable("no answer in time".to_owned()),
+            // A server that expects no TLS waits for more.
+            Some(_) => unreachable("nothing there speaks TLS in time".to_owned()),
+        })?
     }
 
     async fn hello(
@@ -126,6 +124,20 @@ async fn connect(address: &Address) -> io::Result<TcpStream> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     Ok(stream)
+}
+
+async fn secure(
+    address: &Address,
+    tls: &ClientTls,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, LinkError> {
+    let fault = |reason: String| LinkError::Tls { address: address.clone(), reason };
+    let name = ServerName::try_from(address.host.clone()).map_err(|error| fault(error.to_string()))?;
+    let secured = TlsConnector::from(ClientTls::clone(tls)).connect(name, stream).await;
+    secured.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => fault(error.to_string()),
+        _ => LinkError::Unreachable { address: address.clone(), reason: error.to_string() },
+    })
 }
 
 /// Why a server does not let the node in.

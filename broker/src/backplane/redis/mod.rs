@@ -194,9 +194,9 @@ impl Links {
     pub fn subscribe(
         &self,
         partition: Partition,
-        channel: Arc<str>,
+        channel: &Arc<str>,
     ) -> BoxFuture<'static, Result<(), BusError>> {
-        let begun = self.shared.wishes().want(partition, &channel);
+        let begun = self.shared.wishes().want(partition, channel);
         match begun {
             Begun::Live => ready(Ok(())).boxed(),
             Begun::Pending(receiver) => async move { receiver.await.map_err(|_| BusError) }.boxed(),
@@ -208,7 +208,7 @@ impl Links {
         self.shared.wishes().take_back(channel);
     }
 
-    /// What works, now and whenever it changes.
+    /// What works, now and whenever it changes. It has changed already when an event tells why.
     pub fn state(&self) -> watch::Receiver<LinkState> {
         self.shared.state.subscribe()
     }
@@ -248,18 +248,18 @@ impl Shared {
 
     /// Tells that nothing is heard of some partitions any more.
     fn deaf(&self, partitions: PartitionSet) {
+        self.look_at_state();
         if !partitions.is_empty() {
             (self.events)(LinkEvent::Deaf(partitions));
         }
-        self.look_at_state();
     }
 
     /// Tells which partitions are whole again.
     fn settle(&self) {
         let back = self.wishes().settle();
         if !back.is_empty() {
-            (self.events)(LinkEvent::Hearing(back));
             self.look_at_state();
+            (self.events)(LinkEvent::Hearing(back));
         }
     }
 

@@ -155,8 +155,10 @@ impl Outbox {
                 queue.waiting.push_front(item);
             }
         }
-        let heirs = self.heirs;
-        self.assign(|partition| heirs[usize::from(partition.0)]);
+        if self.heirs.iter().any(Option::is_some) {
+            let heirs = self.heirs;
+            self.assign(|partition| heirs[usize::from(partition.0)]);
+        }
     }
 
     /// Says who serves each partition; nothing keeps the present owner. What waits moves along, in its order.

@@ -47,10 +47,18 @@ pub(super) async fn run(
     };
     fleet.apply(&owners);
     let _ = found.send(Ok(()));
+    let mut turn = 0;
     loop {
         sleep(LOOK_PAUSE).await;
         let wanted = timeout(LOOK_EVERY, fleet.shared.owners_wanted.notified()).await.is_ok();
-        let known: Vec<Address> = fleet.servers.keys().cloned().collect();
+        if wanted {
+            // Whoever was asked last may be what has gone, or what has not heard of the others yet.
+            scout.forget();
+            turn += 1;
+        }
+        let mut known: Vec<Address> = fleet.servers.keys().cloned().collect();
+        let servers = known.len();
+        known.rotate_left(turn % servers.max(1));
         match scout.look(&known).await {
             Ok((_, owners)) => fleet.apply(&owners),
             Err(error) => debug!(%error, wanted, "nobody says which redis serves what"),

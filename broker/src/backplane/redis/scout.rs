@@ -53,6 +53,11 @@ impl Scout {
         Err(fault.unwrap_or(LinkError::Patience))
     }
 
+    /// Asks over a new connection next time.
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
+    }
+
     /// Tries out on the server that has answered what the node will do all the time, so that a missing permission is
     /// told at the start.
     pub(super) async fn try_out(&mut self) -> Result<(), LinkError> {

@@ -303,6 +303,9 @@ impl Wishes {
     /// been confirmed.
     pub(super) fn settle(&mut self) -> PartitionSet {
         let mut back = PartitionSet::EMPTY;
+        if self.is_hearing() {
+            return back;
+        }
         for partition in all() {
             let at = usize::from(partition.0);
             let up = self.owners[at].and_then(|key| self.ears.get(&key)).is_some_and(|ear| ear.up);
