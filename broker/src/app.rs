@@ -5,10 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use codec::ids::NodeId;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::backplane::{Bus, LocalBus, Receiver};
+use crate::backplane::redis::{LinkError, RedisConfig};
+use crate::backplane::{Bus, LocalBus, Receiver, RedisBus, RedisBusParts};
 use crate::client::{Capacity, Desks};
 use crate::config::Config;
 use crate::edge::listener::{self, Bound};
@@ -60,6 +62,9 @@ pub enum StartError {
     /// Event handlers could not be called.
     #[error(transparent)]
     Webhooks(WebhookError),
+    /// The node cannot be linked to the others.
+    #[error("--redis: {0}")]
+    Backplane(#[from] LinkError),
     /// A fault of ours has ended a worker while the node was serving.
     #[error("worker {0} has failed, the log says why")]
     WorkerLost(usize),
@@ -128,23 +133,29 @@ impl Broker {
     /// when all have gone, or the grace period is over, it returns.
     ///
     /// # Errors
-    /// [`StartError::Worker`] when the system gives no more threads; nobody has been served then.
+    /// [`StartError::Worker`] when the system gives no more threads, [`StartError::Backplane`] when the other nodes cannot
+    /// be reached; nobody has been served then.
     /// [`StartError::WorkerLost`] when a worker has failed; the others have been drained then.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        self.run_on(|receiver| Arc::new(LocalBus::new(receiver)), shutdown).await
+        let (redis, node) = (self.config.redis.clone(), self.config.node_id.clone());
+        let link = async |receive, metrics: &Metrics| match redis {
+            Some(config) => link(config, node, receive, metrics).await,
+            None => Ok(Arc::new(LocalBus::new(receive)) as Arc<dyn Bus>),
+        };
+        self.run_on(link, shutdown).await
     }
 
     /// The same with these links to the other nodes.
     async fn run_on(
         self,
-        bus: impl FnOnce(Receiver) -> Arc<dyn Bus>,
+        link: impl AsyncFnOnce(Receiver, &Metrics) -> Result<Arc<dyn Bus>, StartError>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
         let Self { config, bound, operations, reread, .. } = self;
         let metrics = Arc::new(Metrics::new(config.settings.hubs.keys().map(|hub| hub.as_str())));
         let switchboard = Arc::new(Switchboard::new(config.workers.get()));
         let exchange = Exchange::new(config.node_id, Arc::clone(&switchboard));
-        let bus = bus(exchange.receiver());
+        let bus = link(exchange.receiver(), &metrics).await?;
         exchange.link(&bus);
         let (stop, stopping) = watch::channel(false);
         let (ended, mut has_ended) = mpsc::unbounded_channel();
@@ -190,11 +201,23 @@ impl Broker {
             while has_ended.recv().await.is_some() {}
         };
         let operations = operations.and_then(|listener| TcpListener::from_std(listener).ok());
-        let operations =
-            operations::run(operations, Operations { metrics, health: health.clone(), bus }, drained);
-        tokio::join!(operations, following);
+        let shown = Operations { metrics, health: health.clone(), bus: Arc::clone(&bus) };
+        tokio::join!(operations::run(operations, shown, drained), following);
+        bus.flush().await;
         lost.map_or(Ok(()), |worker| Err(StartError::WorkerLost(worker)))
     }
+}
+
+/// Links a node to the others over Redis.
+async fn link(
+    config: RedisConfig,
+    node: NodeId,
+    receive: Receiver,
+    metrics: &Metrics,
+) -> Result<Arc<dyn Bus>, StartError> {
+    let metrics = metrics.backplane();
+    let parts = RedisBusParts { config, node, epoch: rand::random(), receive, metrics };
+    Ok(Arc::new(RedisBus::start(parts).await?))
 }
 
 fn bind_error(listener: ListenerKind, address: SocketAddr, source: io::Error) -> StartError {

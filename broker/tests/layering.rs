@@ -98,7 +98,7 @@ const TABLE: [Row; 17] = [
     // It holds the struct that each room owns, and the parts of which such structs are made.
     Row {
         module: "config",
-        may: &["auth", "settings", "events", "client", "rest", "edge", "worker", "telemetry"],
+        may: &["auth", "backplane", "settings", "events", "client", "rest", "edge", "worker", "telemetry"],
         never: &["hyper"],
     },
     Row { module: "lib", may: &["app", "config", "settings"], never: NONE },

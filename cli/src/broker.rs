@@ -30,8 +30,6 @@ enum BrokerError {
     Key(#[from] NotSigned),
     #[error("the operating system refuses what every program gets: {0}")]
     System(#[from] io::Error),
-    #[error("--redis: this build has no Redis backplane yet")]
-    NoRedis,
 }
 
 /// Runs the subcommand until the node has ended.
@@ -43,9 +41,6 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 fn start(checked: Checked) -> Result<(), BrokerError> {
-    if checked.redis.is_some() {
-        return Err(BrokerError::NoRedis);
-    }
     open_log(&checked)?;
     // All nodes must have the same, and know nothing of each other but the access key.
     let internal_key = checked.access_key.derive(INTERNAL).ok_or(NotSigned)?;

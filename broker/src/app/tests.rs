@@ -66,6 +66,10 @@ impl Bus for Breaking {
     fn is_hearing(&self) -> bool {
         !self.is_broken.load(Ordering::Relaxed)
     }
+
+    fn flush(&self) -> BoxFuture<'static, ()> {
+        self.bus.flush()
+    }
 }
 
 /// A node whose links are broken until it is said that they are not.
@@ -101,13 +105,13 @@ impl Node {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let bus = |receive: Receiver| -> Arc<dyn Bus> {
+            let link = async |receive: Receiver, _: &Metrics| {
                 let receive = Arc::new(receive);
                 sender.send(Arc::clone(&receive)).unwrap();
                 let bus = LocalBus::new(Box::new(move |arrival| receive(arrival)));
-                Arc::new(Breaking { bus, is_broken: broken })
+                Ok(Arc::new(Breaking { bus, is_broken: broken }) as Arc<dyn Bus>)
             };
-            runtime.block_on(broker.run_on(bus, async { drop(stopped.await) })).unwrap();
+            runtime.block_on(broker.run_on(link, async { drop(stopped.await) })).unwrap();
         });
         Self { addresses, is_broken, receiver, _stop: stop }
     }

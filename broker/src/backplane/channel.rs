@@ -15,6 +15,8 @@ pub enum Channel {
     Node(NodeId),
     /// Every node.
     AllNodes,
+    /// One node, which publishes there what it wants to hear itself.
+    Probe(NodeId, Partition),
 }
 
 /// One of the fixed number of parts into which channels are divided. All channels of a partition are on the same server
@@ -30,14 +32,16 @@ impl Partition {
 impl Channel {
     /// Where it belongs.
     pub fn partition(&self) -> Partition {
-        Partition(fold(&self.path()))
+        match self {
+            Self::Probe(_, partition) => *partition,
+            _ => Partition(fold(&self.path())),
+        }
     }
 
     /// Its name among all that shares the servers. The number of its partition stands in braces: a Redis Cluster keeps
     /// together what has the same text there.
     pub fn name(&self, prefix: &str) -> String {
-        let path = self.path();
-        format!("{prefix}:{{{}}}:{path}", fold(&path))
+        format!("{prefix}:{{{}}}:{}", self.partition().0, self.path())
     }
 
     /// What tells it from every other one. A hub's name holds no colon, so what follows it may be any text.
@@ -54,6 +58,7 @@ impl Channel {
             }
             Self::Node(node) => format!("node:{}", node.as_str()),
             Self::AllNodes => "nodes".to_owned(),
+            Self::Probe(node, _) => format!("probe:{}", node.as_str()),
         }
     }
 }
@@ -83,6 +88,7 @@ mod tests {
         check(topic(Target::User(UserId::new("ann").unwrap())), "hubbub:{117}:user:chat:ann");
         check(topic(Target::Connection(ConnectionId::parse("c").unwrap())), "hubbub:{128}:connection:chat:c");
         check(Channel::Node(NodeId::new("n-1").unwrap()), "hubbub:{226}:node:n-1");
+        check(Channel::Probe(NodeId::new("n-1").unwrap(), Partition(7)), "hubbub:{7}:probe:n-1");
         check(Channel::AllNodes, "hubbub:{213}:nodes");
     }
 

@@ -35,4 +35,8 @@ impl Bus for LocalBus {
     fn is_hearing(&self) -> bool {
         true
     }
+
+    fn flush(&self) -> BoxFuture<'static, ()> {
+        ready(()).boxed()
+    }
 }

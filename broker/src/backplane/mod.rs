@@ -4,11 +4,12 @@ mod channel;
 #[cfg(test)]
 mod contract;
 mod envelope;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the bus over Redis is not assembled yet"))]
-mod lanes;
+pub mod lanes;
 mod local;
-pub mod wire;
+mod partitions;
 pub mod redis;
+mod redis_bus;
+pub mod wire;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -16,6 +17,8 @@ use tokio::sync::oneshot;
 pub use channel::{Channel, Partition};
 pub use envelope::{Applied, Content, Envelope, QuestionId, Reply};
 pub use local::LocalBus;
+pub use partitions::PartitionSet;
+pub use redis_bus::{RedisBus, RedisBusParts};
 
 use crate::model::command::Topic;
 
@@ -39,6 +42,9 @@ pub trait Bus: Send + Sync + 'static {
     /// Whether this node hears the others, as far as it can tell. While it does not, new clients and calls are better
     /// off on another node.
     fn is_hearing(&self) -> bool;
+
+    /// Resolves when all that was published has gone out, or will not any more. For a node that stops.
+    fn flush(&self) -> BoxFuture<'static, ()>;
 }
 
 /// Is told how many nodes an envelope was handed to once its order among all that was published to its channel is

@@ -18,11 +18,11 @@ use super::entry::{self, Entry, PUBLIC_DEVELOPMENT_KEY, Program};
 use super::fault::{Fault, Faults, Place};
 use super::parse::{self, Parsed};
 use super::raw::Raw;
-use super::redis::RedisTexts;
 use super::{Config, DrainConfig, MAX_WORKERS, TlsListener};
 use crate::auth::audience::{AudienceCheck, Endpoint, Origins};
 use crate::auth::key::{AccessKey, Keys};
 use crate::auth::token::EntraTokens;
+use crate::backplane::redis::RedisConfig;
 use crate::client::ClientConfig;
 use crate::edge::tls::Identity;
 use crate::events::webhook::{TokenConfig, WebhookConfig};
@@ -76,7 +76,7 @@ pub struct Checked {
     /// The primary access key.
     pub access_key: AccessKey,
     /// What links the node to others, if anything.
-    pub redis: Option<RedisTexts>,
+    pub redis: Option<RedisConfig>,
     /// Whether the playground is wanted. It is up to the program: only one for development switches it on in its
     /// [`Config`].
     pub playground: bool,

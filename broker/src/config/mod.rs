@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use codec::ids::NodeId;
 
 use crate::auth::audience::Origins;
+use crate::backplane::redis::RedisConfig;
 use crate::client::ClientConfig;
 use crate::edge::tls::Identity;
 use crate::events::webhook::WebhookConfig;
@@ -22,7 +23,6 @@ pub use self::check::{Checked, Kept, check};
 pub use self::fault::{Fault, Faults, Place};
 pub use self::print::print;
 pub use self::raw::{Given, Machine, Raw};
-pub use self::redis::RedisTexts;
 
 mod check;
 pub mod entry;
@@ -60,7 +60,7 @@ pub struct Config {
     /// How event handlers are called.
     pub webhooks: WebhookConfig,
     /// What links the node to others. Without it the node is alone.
-    pub redis: Option<RedisTexts>,
+    pub redis: Option<RedisConfig>,
     /// How the node stops.
     pub drain: DrainConfig,
     /// Whether the playground is served. Off until a program for development switches it on.

@@ -1,42 +1,20 @@
-//! The options for the link between nodes, as far as they can be understood without knowing Redis.
+//! The options for the links between nodes.
 //!
 //! Files are read here, so that their faults are told with all else.
 
-use std::fmt;
 use std::fs;
 
 use super::check::{Checker, path};
 use super::entry::{self, Entry};
 use super::parse::{self, Parsed};
 use super::secrets;
-use crate::events::webhook::Secret;
+use crate::backplane::redis::{RedisConfig, RedisTexts};
 
 /// Longest prefix, in bytes.
 const MAX_PREFIX: usize = 64;
 
-/// How Redis is reached, as it was written.
-#[derive(Clone)]
-pub struct RedisTexts {
-    /// URLs, at least one. Each may hold a user and a password.
-    pub urls: Vec<String>,
-    /// Beginning of every name.
-    pub prefix: String,
-    /// User where a URL names none.
-    pub username: Option<String>,
-    /// Password where a URL has none.
-    pub password: Option<Secret>,
-    /// Certificate authorities in PEM that are believed beside those of the machine.
-    pub authorities: Option<Vec<u8>>,
-}
-
-impl fmt::Debug for RedisTexts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RedisTexts({} URLs, prefix {:?})", self.urls.len(), self.prefix)
-    }
-}
-
 impl Checker<'_> {
-    pub(super) fn redis(&mut self) -> Option<Option<RedisTexts>> {
+    pub(super) fn redis(&mut self) -> Option<Option<RedisConfig>> {
         let urls = self.many(&entry::REDIS, parse::text);
         let prefix = self.maybe(&entry::REDIS_PREFIX, prefix);
         let username = self.maybe(&entry::REDIS_USERNAME, parse::text);
@@ -48,15 +26,14 @@ impl Checker<'_> {
             others.into_iter().for_each(|entry| self.needed_by(entry, &entry::REDIS));
         }
         let (urls, prefix) = (urls?, prefix?);
-        let (username, password, authorities) = (username?, password?, authorities?);
-        let texts = prefix.filter(|_| !urls.is_empty()).map(|prefix| RedisTexts {
-            urls,
-            prefix,
-            username,
-            password: password.map(Secret::new),
-            authorities,
-        });
-        Some(texts)
+        let (username, password, ca) = (username?, password?, authorities?);
+        let Some(prefix) = prefix.filter(|_| !urls.is_empty()) else {
+            return Some(None);
+        };
+        match RedisConfig::parse(&RedisTexts { urls, username, password, prefix, ca }) {
+            Ok(config) => Some(Some(config)),
+            Err(error) => self.refuse(&entry::REDIS, error.to_string()),
+        }
     }
 }
 

@@ -531,13 +531,12 @@ fn faults_of_files_with_keys_name_the_file_and_no_key() {
 
 #[test]
 fn what_is_written_about_redis_is_kept_as_it_is_and_shows_no_password() {
-    let (password, authorities) = (Scratch::new("s3cret\n"), Scratch::new("-----BEGIN"));
+    let password = Scratch::new("s3cret\n");
     let raw = filled(broker_flags(&[
-        (&entry::REDIS, &["redis://10.0.0.1:6379", "rediss://ann:s3cret@b.example.com"]),
+        (&entry::REDIS, &["redis://10.0.0.1:6379", "redis://paula:s3cret@b.example.com"]),
         (&entry::REDIS_PREFIX, &["blue:1"]),
         (&entry::REDIS_USERNAME, &["paula"]),
         (&entry::REDIS_PASSWORD_FILE, &[password.path()]),
-        (&entry::REDIS_CA_FILE, &[authorities.path()]),
     ]));
     let page = print(&raw);
     assert!(
@@ -549,10 +548,20 @@ fn what_is_written_about_redis_is_kept_as_it_is_and_shows_no_password() {
     let checked = check(&raw).unwrap();
     assert!(!format!("{checked:?}").contains("s3cret"));
     let redis = checked.redis.unwrap();
-    assert_eq!(redis.urls, ["redis://10.0.0.1:6379", "rediss://ann:s3cret@b.example.com"]);
-    assert_eq!((redis.prefix.as_str(), redis.username.as_deref()), ("blue:1", Some("paula")));
-    assert_eq!(redis.password.unwrap().expose(), "s3cret");
-    assert_eq!(redis.authorities.unwrap(), b"-----BEGIN");
+    assert_eq!(redis.prefix(), "blue:1");
+    assert_eq!(redis.addresses(), ["10.0.0.1:6379", "b.example.com:6379"]);
+}
+
+#[test]
+fn what_redis_cannot_be_reached_by_is_told_with_all_other_faults() {
+    let authorities = Scratch::new("-----BEGIN");
+    check_refused(
+        broker_flags(&[(&entry::REDIS, &["http://a"])]),
+        &["--redis: a Redis URL does not begin with"],
+    );
+    let raw =
+        broker_flags(&[(&entry::REDIS, &["rediss://a"]), (&entry::REDIS_CA_FILE, &[authorities.path()])]);
+    check_refused(raw, &["--redis: "]);
 }
 
 #[test]
@@ -566,12 +575,12 @@ fn one_redis_or_a_list_of_them_stands_in_the_file() {
         let page = Scratch::new(&print(&raw));
         let mut again = broker_flags(&[]);
         again.read_file(&page.0);
-        let urls = |raw: &Raw| check(raw).unwrap().redis.unwrap().urls;
+        let urls = |raw: &Raw| check(raw).unwrap().redis.unwrap().addresses();
         assert_eq!(urls(&raw), urls(&filled(again)));
         urls(&raw)
     };
-    assert_eq!(urls("redis://a:6379"), ["redis://a:6379"]);
-    assert_eq!(urls("[redis://a:6379, redis://b:6379]"), ["redis://a:6379", "redis://b:6379"]);
+    assert_eq!(urls("redis://a:6379"), ["a:6379"]);
+    assert_eq!(urls("[redis://a:6379, redis://b:6379]"), ["a:6379", "b:6379"]);
     let prefix = |text: &'static str| broker_flags(&[(&entry::REDIS_PREFIX, &[text])]);
     for wrong in ["", "{1}", "a b", "ä"] {
         check_refused(prefix(wrong), &["--redis-prefix: "]);

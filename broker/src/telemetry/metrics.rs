@@ -13,11 +13,13 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+pub use self::backplane::{BackplaneMetrics, LinkTotals};
 pub use self::handlers::{Counted, HandlerCalls, Held};
 pub use self::labels::{
     AUTH_FAILURES, CALL_FAILURES, CLOSE_CATEGORIES, ConnectOutcome, Initiator, Protocol, Reload,
 };
 
+mod backplane;
 mod handlers;
 mod labels;
 
@@ -94,6 +96,9 @@ impl Metrics {
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = recorder
             .set_buckets_for_metric(Matcher::Full(handlers::SECONDS.to_owned()), &handlers::BUCKETS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = recorder
+            .set_buckets_for_metric(Matcher::Full(backplane::LAG.to_owned()), &backplane::BUCKETS)
             .unwrap_or_else(|_| PrometheusBuilder::new())
             .build_recorder();
         let families = metrics::with_local_recorder(&recorder, || {
@@ -123,6 +128,11 @@ impl Metrics {
             settings_reloads: families.3,
             settings_good,
         }
+    }
+
+    /// Handles for the links to other nodes, which a node has once.
+    pub fn backplane(&self) -> BackplaneMetrics {
+        metrics::with_local_recorder(&self.recorder, BackplaneMetrics::new)
     }
 
     /// Everything counted so far, in the text format of Prometheus.

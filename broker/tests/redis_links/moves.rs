@@ -2,7 +2,7 @@
 //! Sentinel.
 
 use broker::backplane::Partition;
-use broker::backplane::redis::PartitionSet;
+use broker::backplane::PartitionSet;
 
 use crate::node::{Node, within};
 use crate::redis::{Cluster, Watched};

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::backplane::redis::{
-    LinkError, LinkEvent, Links, Outgoing, PartitionSet, QueueLimits, RedisConfig, RedisTexts,
-};
-use broker::backplane::{BusError, BusFull, Partition};
+use broker::backplane::redis::{LinkError, LinkEvent, Links, Outgoing, QueueLimits, RedisConfig, RedisTexts};
+use broker::backplane::{BusError, BusFull, Partition, PartitionSet};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use broker::backplane::BusError;
-use broker::backplane::redis::PartitionSet;
+use broker::backplane::{BusError, PartitionSet};
 
 use crate::node::{Node, within};
 use crate::redis::Redis;

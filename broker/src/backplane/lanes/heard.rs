@@ -102,7 +102,7 @@ impl<T> Heard<T> {
         if self.deaf.is_empty() {
             return;
         }
-        self.deaf.remove(partitions);
+        self.deaf.subtract(partitions);
         if self.deaf.is_empty() {
             self.hearing_since = Some(now);
         }
@@ -194,7 +194,7 @@ impl<T> Heard<T> {
         let at = self.make_room(origin, now, steps);
         self.places.insert(key, at);
         let mut heard = self.doubtful;
-        heard.remove(&self.deaf);
+        heard.subtract(&self.deaf);
         self.with(at, now, steps, |origin, around| origin.on_hearing(&heard, around));
         at
     }

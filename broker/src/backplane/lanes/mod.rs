@@ -11,7 +11,6 @@ mod heard;
 mod held;
 mod lane;
 mod origin;
-mod partitions;
 mod ring;
 #[cfg(test)]
 mod schedules;
@@ -23,9 +22,8 @@ use std::time::Duration;
 
 use codec::ids::NodeId;
 
-use super::Partition;
+use super::{Partition, PartitionSet};
 pub use heard::Heard;
-pub use partitions::PartitionSet;
 pub use ring::{Missed, Published, RingLimits};
 pub use sender::{Sent, Stamp};
 

@@ -420,7 +420,9 @@ impl<T> Origin<T> {
     /// What is missing will not come. All that waits goes on.
     fn give_up(&mut self, around: &mut Around<'_, T>) {
         let mut waiting = PartitionSet::default();
-        self.held.partitions().for_each(|partition| waiting.insert(partition));
+        for partition in self.held.partitions() {
+            waiting.insert(partition);
+        }
         let (mut lost, mut deaf) = (PartitionSet::default(), PartitionSet::default());
         for (number, lane) in (0..=u8::MAX).zip(self.lanes.iter_mut()) {
             let partition = Partition(number);

@@ -122,6 +122,12 @@ impl RedisConfig {
         Ok(Self { source, credentials, prefix, tls })
     }
 
+    /// The servers or Sentinels that were named.
+    pub fn addresses(&self) -> Vec<String> {
+        let (Source::Servers(named) | Source::Sentinel { sentinels: named, .. }) = &self.source;
+        named.iter().map(ToString::to_string).collect()
+    }
+
     /// What the names of all channels begin with.
     pub fn prefix(&self) -> &str {
         &self.prefix

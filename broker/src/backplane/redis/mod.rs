@@ -14,7 +14,6 @@ mod connection;
 mod counts;
 mod error;
 mod outbox;
-mod partitions;
 mod publisher;
 mod run;
 mod scout;
@@ -31,12 +30,11 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::{BusError, BusFull, Partition, Receipt};
+use super::{BusError, BusFull, Partition, PartitionSet, Receipt};
 
 pub use config::{Address, RedisConfig, RedisTexts};
 pub use counts::LinkNumbers;
 pub use error::LinkError;
-pub use partitions::PartitionSet;
 
 use counts::LinkCounts;
 use outbox::Outbox;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::partitions::{PartitionSet, all};
 use super::{BusFull, Outgoing, Partition, QueueLimits, Receipt, ServerKey};
+use crate::backplane::partitions::{PartitionSet, all};
 
 /// Most messages of one batch.
 const BATCH_MESSAGES: usize = 512;

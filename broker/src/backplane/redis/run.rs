@@ -11,12 +11,12 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
-use super::partitions::all;
 use super::publisher::Publisher;
 use super::scout::Scout;
 use super::slots::Owners;
 use super::subscriber::Subscriber;
 use super::{Address, LinkError, Partition, ServerKey, Shared};
+use crate::backplane::partitions::all;
 
 /// Servers are asked this often who serves what.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -2,8 +2,8 @@
 
 use redis::Value;
 
-use super::partitions::all;
 use super::{Address, Partition};
+use crate::backplane::partitions::all;
 
 /// Slots of a Redis Cluster.
 const SLOTS: u16 = 16384;

@@ -17,7 +17,8 @@ use tracing::{debug, info, warn};
 use super::backoff::Backoff;
 use super::connection::{Connection, Manner};
 use super::wishes::Step;
-use super::{Address, LinkEvent, PartitionSet, ServerKey, Shared};
+use super::{Address, LinkEvent, ServerKey, Shared};
+use crate::backplane::PartitionSet;
 
 /// Most steps of one batch.
 const STEPS: usize = 1000;

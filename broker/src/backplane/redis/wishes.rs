@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::partitions::{PartitionSet, all};
 use super::{Partition, ServerKey};
+use crate::backplane::partitions::{PartitionSet, all};
 
 /// What is to be told to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -167,8 +167,8 @@ pub const REDIS_CA_FILE: Entry = Entry {
     variable: "HUBBUB_REDIS_CA_FILE",
     key: "redisCaFile",
     value: "FILE",
-    help: "PEM file with certificate authorities that are believed beside those of the machine when Redis is reached \
-           over rediss",
+    help: "PEM file with certificate authorities that are believed in place of those of the machine when Redis is \
+           reached over rediss",
     heading: Heading::Backplane,
     kind: Kind::One,
     default: Default::Absent,

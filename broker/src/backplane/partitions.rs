@@ -25,6 +25,16 @@ impl PartitionSet {
         new
     }
 
+    /// Adds all of the other set.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
+    }
+
+    /// Takes all of the other set out.
+    pub fn subtract(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word &= !other);
+    }
+
     /// Takes one out; whether it was there.
     pub fn remove(&mut self, partition: Partition) -> bool {
         let (word, bit) = place(partition);
@@ -91,6 +101,11 @@ mod tests {
         assert!(set.remove(Partition(64)) && !set.remove(Partition(64)) && !set.contains(Partition(64)));
         assert!(!set.insert(Partition(0)) && set.insert(Partition(1)));
         assert_eq!(set.len(), 4);
+        let mut more: PartitionSet = [1, 7].map(Partition).into_iter().collect();
+        more.add(&set);
+        assert_eq!(more.len(), 5);
+        more.subtract(&set);
+        assert_eq!(more.iter().collect::<Vec<_>>(), [Partition(7)]);
         assert_eq!(all().collect::<PartitionSet>(), PartitionSet::ALL);
     }
 }

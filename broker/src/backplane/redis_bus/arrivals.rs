@@ -1,0 +1,211 @@
+//! What the links bring, on its way to the node.
+
+use bytes::Bytes;
+use codec::ids::NodeId;
+use tokio::time::Instant;
+
+use super::{Inner, lock};
+use crate::backplane::lanes::{Heard, Incoming, Mark, Part, Question, Step};
+use crate::backplane::redis::LinkEvent;
+use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
+use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Partition, PartitionSet};
+use crate::telemetry::throttle::Pass;
+
+/// Bytes of envelopes in one message of an answer, unless a single one is larger.
+const PART: usize = 512 << 10;
+
+/// What an envelope brings; nothing when it is only its number that counts.
+pub(super) type Arrived = Option<(NodeId, Content)>;
+
+/// An envelope that was asked for.
+struct Repaired {
+    stamp: Stamp,
+    partition: Partition,
+    channel: String,
+    arrived: Arrived,
+    len: usize,
+}
+
+impl Inner {
+    /// Takes in what the links bring. Runs on their thread.
+    pub(super) fn on_event(&self, event: LinkEvent) {
+        let now = Instant::now();
+        match event {
+            LinkEvent::Message { channel, payload } => match std::str::from_utf8(&channel) {
+                Ok(channel) => self.on_message(channel, payload, now),
+                Err(_) => self.cannot_read("a channel's name is no text"),
+            },
+            LinkEvent::Deaf(partitions) => {
+                self.step(|heard, steps| heard.on_deaf(&partitions, now, steps));
+            }
+            LinkEvent::Hearing(partitions) => {
+                self.step(|heard, steps| heard.on_hearing(&partitions, now, steps));
+            }
+        }
+    }
+
+    fn on_message(&self, channel: &str, payload: Bytes, now: Instant) {
+        // Something may still come of a channel that is not heard any more.
+        let Some(partition) = lock(&self.wishes).partition(channel) else {
+            return;
+        };
+        let len = payload.len();
+        let (stamp, body) = match wire::decode(payload) {
+            Ok((stamp, body)) => (stamp, Some(body)),
+            Err(error) => match self.unreadable(error) {
+                Some(stamp) => (stamp, None),
+                None => return,
+            },
+        };
+        match body {
+            Some(Body::Link(message)) => self.on_link_message(&stamp, partition, message, now),
+            Some(Body::Content(content)) => {
+                let arrived = self.arrived(&stamp, content);
+                self.on_envelope(&stamp, (partition, channel), arrived, len);
+            }
+            None => self.on_envelope(&stamp, (partition, channel), None, len),
+        }
+    }
+
+    /// What is left of an envelope for this node: what it has applied before it published is not needed again.
+    fn arrived(&self, stamp: &Stamp, content: Content) -> Arrived {
+        let is_applied = matches!(content, Content::Command { applied: Applied::AtOrigin, .. });
+        (!is_applied || stamp.origin != self.node).then(|| (stamp.origin.clone(), content))
+    }
+
+    fn on_envelope(&self, stamp: &Stamp, place: (Partition, &str), arrived: Arrived, len: usize) {
+        let incoming = Incoming { mark: mark(stamp, place), item: arrived, len };
+        let now = Instant::now();
+        self.step(|heard, steps| heard.on_envelope(incoming, now, steps));
+    }
+
+    fn on_link_message(&self, stamp: &Stamp, partition: Partition, message: LinkMessage, now: Instant) {
+        match message {
+            LinkMessage::Beat { sequence } => {
+                self.step(|heard, steps| heard.on_beat((&stamp.origin, stamp.epoch), sequence, now, steps));
+            }
+            LinkMessage::Probe { number } if stamp.origin == self.node && stamp.epoch == self.epoch => {
+                if let Some(lag) = lock(&self.probes).heard(partition, number, now) {
+                    self.metrics.lag(lag);
+                }
+            }
+            LinkMessage::Probe { .. } => {}
+            LinkMessage::Repair { question, floors } => self.repair(&stamp.origin, question, &floors, now),
+            LinkMessage::Repaired { question, part, envelopes, is_last, is_complete } => {
+                let repaired: Vec<Repaired> = envelopes
+                    .into_iter()
+                    .filter_map(|(_, channel, bytes)| self.repaired(channel, bytes))
+                    .collect();
+                let envelopes = repaired.iter().map(|repaired| Incoming {
+                    mark: mark(&repaired.stamp, (repaired.partition, &repaired.channel)),
+                    item: repaired.arrived.clone(),
+                    len: repaired.len,
+                });
+                let envelopes = envelopes.collect();
+                let part = Part { question, number: part, is_last, is_complete, envelopes };
+                self.step(|heard, steps| heard.on_part((&stamp.origin, stamp.epoch), part, now, steps));
+            }
+        }
+    }
+
+    /// An envelope of an answer, unless it is of a channel that this node does not hear.
+    fn repaired(&self, channel: String, bytes: Bytes) -> Option<Repaired> {
+        let partition = lock(&self.wishes).partition(&channel)?;
+        let len = bytes.len();
+        let (stamp, arrived) = match wire::decode(bytes) {
+            Ok((stamp, Body::Content(content))) => {
+                let arrived = self.arrived(&stamp, content);
+                (stamp, arrived)
+            }
+            Ok((stamp, Body::Link(_))) => (stamp, None),
+            Err(error) => (self.unreadable(error)?, None),
+        };
+        Some(Repaired { stamp, partition, channel, arrived, len })
+    }
+
+    /// Gives a node what it misses of this one's envelopes.
+    fn repair(&self, asker: &NodeId, question: u64, floors: &[(Partition, u64)], now: Instant) {
+        let missed = lock(&self.sent).after(floors, now);
+        self.metrics.repaired(missed.envelopes.len());
+        let is_complete = missed.is_complete;
+        let mut parts = vec![Vec::new()];
+        let mut bytes = 0;
+        for published in missed.envelopes {
+            let len = published.bytes.len() + published.channel.len();
+            if bytes > 0 && bytes + len > PART {
+                parts.push(Vec::new());
+                bytes = 0;
+            }
+            bytes += len;
+            if let Some(part) = parts.last_mut() {
+                part.push((published.partition, published.channel.to_string(), published.bytes));
+            }
+        }
+        let channel = Channel::Node(asker.clone());
+        let last = parts.len() - 1;
+        for (number, envelopes) in parts.into_iter().enumerate() {
+            let (part, is_last) = (number as u64, number == last);
+            self.tell(&channel, LinkMessage::Repaired { question, part, envelopes, is_last, is_complete });
+        }
+    }
+
+    /// Does what the numbers say is next. The lock is held meanwhile, so that nothing overtakes it.
+    pub(super) fn step(&self, act: impl FnOnce(&mut Heard<Arrived>, &mut Vec<Step<Arrived>>)) {
+        let mut heard = lock(&self.heard);
+        let forgotten = std::mem::take(&mut *lock(&self.forgotten));
+        forgotten.iter().for_each(|name| heard.forget_channel(name));
+        let mut steps = Vec::new();
+        act(&mut heard, &mut steps);
+        for step in steps {
+            match step {
+                Step::Deliver(None) => {}
+                Step::Deliver(Some((origin, content))) => {
+                    (self.receive)(Arrival::Envelope(Envelope { origin, content }));
+                }
+                Step::Ask(Question { origin, number, floors }) => {
+                    self.metrics.asked();
+                    let message = LinkMessage::Repair { question: number, floors };
+                    self.tell(&Channel::Node(origin), message);
+                }
+                Step::Lost { origin, partitions } => self.lost(&origin, partitions),
+            }
+        }
+    }
+
+    /// Tells the node whose messages are lost for good. What concerns single connections goes to the node's own channel:
+    /// if that is among those affected, it may be anybody's.
+    fn lost(&self, origin: &NodeId, partitions: PartitionSet) {
+        self.metrics.lost();
+        if let Some(Pass { withheld }) = lock(&self.losses).pass() {
+            tracing::warn!(%origin, withheld, "messages of a node are lost for good");
+        }
+        let channels: Vec<Channel> = lock(&self.wishes).channels_in(partitions).cloned().collect();
+        for channel in channels {
+            match channel {
+                Channel::Topic(topic) => (self.receive)(Arrival::Lost(Some(topic))),
+                Channel::Node(_) => (self.receive)(Arrival::Lost(None)),
+                Channel::AllNodes | Channel::Probe(..) => {}
+            }
+        }
+    }
+
+    fn unreadable(&self, error: WireError) -> Option<Stamp> {
+        self.cannot_read(&error.to_string());
+        match error {
+            WireError::Unknown { stamp } => Some(stamp),
+            WireError::Malformed { stamp, .. } => stamp,
+        }
+    }
+
+    fn cannot_read(&self, why: &str) {
+        self.metrics.unreadable();
+        if let Some(Pass { withheld }) = lock(&self.unreadable).pass() {
+            tracing::warn!(withheld, "cannot read what another node says: {why}");
+        }
+    }
+}
+
+fn mark<'a>(stamp: &'a Stamp, (partition, channel): (Partition, &'a str)) -> Mark<'a> {
+    let Stamp { origin, epoch, sequence, previous } = stamp;
+    Mark { origin, epoch: *epoch, sequence: *sequence, previous: *previous, partition, channel }
+}

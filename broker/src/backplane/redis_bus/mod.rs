@@ -1,0 +1,234 @@
+//! The backplane of a node among others: envelopes over Redis, with the numbers of `lanes` on top of the links of `redis`.
+//!
+//! What is published is numbered and queued under one lock, so that numbers leave in their order. What arrives passes
+//! [`Heard`], which drops what has come twice, asks for what is missing and keeps the order meanwhile. The links' thread
+//! brings messages, a task of the main runtime does what is done now and then; both take the lock of `Heard` for as long
+//! as it takes to hand on what is due, so that nothing is overtaken.
+//!
+//! Locks, in their order: `heard`, then one of the others. A receiver is called under `heard` and may publish, but
+//! neither watch nor unwatch; these take any lock but `heard`.
+
+mod arrivals;
+mod probes;
+mod upkeep;
+mod wishes;
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use codec::ids::NodeId;
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::lanes::{Heard, RingLimits, Sent};
+use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
+use super::wire::{Body, LinkMessage, Unsealed};
+use super::{Bus, BusError, BusFull, Channel, Content, Envelope, Partition, Receipt, Receiver};
+use crate::telemetry::metrics::BackplaneMetrics;
+use crate::telemetry::throttle::Throttle;
+use arrivals::Arrived;
+use probes::Probes;
+use wishes::Wishes;
+
+/// What is kept for those who miss it. Enough for the seconds that a lost connection takes to be made anew.
+const RING: RingLimits = RingLimits { bytes: 32 << 20, age: Duration::from_secs(60) };
+/// Longest time that a node waits for Redis when it starts.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest time that a node that stops waits until Redis has taken what it has published.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub struct RedisBus {
+    inner: Arc<Inner>,
+    /// Does what is done now and then.
+    upkeep: AbortHandle,
+}
+
+struct Inner {
+    node: NodeId,
+    /// Which run of the node this is.
+    epoch: u64,
+    prefix: String,
+    receive: Receiver,
+    /// Absent until they are up.
+    links: OnceLock<(Links, watch::Receiver<LinkState>)>,
+    sent: Mutex<Sent>,
+    heard: Mutex<Heard<Arrived>>,
+    /// Channels whose numbers [`Heard`] is to forget. Noted apart, because whoever begins to watch a channel may hold a
+    /// lock that a receiver wants.
+    forgotten: Mutex<Vec<Arc<str>>>,
+    wishes: Mutex<Wishes>,
+    probes: Mutex<Probes>,
+    metrics: BackplaneMetrics,
+    /// Log lines about what was lost, and about what cannot be read.
+    losses: Mutex<Throttle>,
+    unreadable: Mutex<Throttle>,
+}
+
+/// What a node brings to its bus.
+pub struct RedisBusParts {
+    /// How Redis is reached.
+    pub config: RedisConfig,
+    /// The node's id.
+    pub node: NodeId,
+    /// A random number of this run.
+    pub epoch: u64,
+    /// Takes in what arrives.
+    pub receive: Receiver,
+    /// Where it counts.
+    pub metrics: BackplaneMetrics,
+}
+
+impl RedisBus {
+    /// Links the node to the others. It hears what concerns it when this resolves. Must be called on a runtime that lives
+    /// as long as the bus.
+    ///
+    /// # Errors
+    /// [`LinkError`] says what to change.
+    pub async fn start(parts: RedisBusParts) -> Result<Self, LinkError> {
+        let RedisBusParts { config, node, epoch, receive, metrics } = parts;
+        let inner = Arc::new(Inner {
+            node,
+            epoch,
+            prefix: config.prefix().to_owned(),
+            receive,
+            links: OnceLock::new(),
+            sent: Mutex::new(Sent::new(RING)),
+            heard: Mutex::new(Heard::new()),
+            forgotten: Mutex::default(),
+            wishes: Mutex::default(),
+            probes: Mutex::default(),
+            metrics,
+            losses: Mutex::default(),
+            unreadable: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&inner);
+        let on_event = move |event| {
+            if let Some(inner) = Weak::upgrade(&weak) {
+                inner.on_event(event);
+            }
+        };
+        let links = Links::start(config, QueueLimits::default(), PATIENCE, on_event).await?;
+        let state = links.state();
+        let _ = inner.links.set((links, state));
+        inner.watch_own_channels().await?;
+        let upkeep = tokio::spawn(upkeep::keep_up(Arc::downgrade(&inner))).abort_handle();
+        Ok(Self { inner, upkeep })
+    }
+}
+
+impl Inner {
+    /// What every node hears: what is for it, what is for all, and its own probes.
+    async fn watch_own_channels(&self) -> Result<(), LinkError> {
+        let probes = (0..=u8::MAX).map(|number| Channel::Probe(self.node.clone(), Partition(number)));
+        let channels = [Channel::Node(self.node.clone()), Channel::AllNodes].into_iter().chain(probes);
+        let watches: Vec<_> = channels.map(|channel| self.watch(&channel)).collect();
+        let all = futures_util::future::try_join_all(watches);
+        match tokio::time::timeout(PATIENCE, all).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(LinkError::Patience),
+        }
+    }
+
+    fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
+        let Some((links, _)) = self.links.get() else {
+            return std::future::ready(Err(BusError)).boxed();
+        };
+        let name = self.name(channel);
+        // What was published before must not count as missing.
+        let is_new = lock(&self.wishes).want(&name, channel);
+        if is_new {
+            lock(&self.forgotten).push(Arc::clone(&name));
+        }
+        links.subscribe(channel.partition(), &name)
+    }
+
+    fn name(&self, channel: &Channel) -> Arc<str> {
+        channel.name(&self.prefix).into()
+    }
+
+    fn publish(&self, channel: &Channel, content: Content, receipt: Option<Receipt>) -> Result<(), BusFull> {
+        let (links, _) = self.links.get().ok_or(BusFull)?;
+        let unsealed = Unsealed::new(&self.node, self.epoch, &Body::Content(content));
+        let (partition, name) = (channel.partition(), self.name(channel));
+        let mut sent = lock(&self.sent);
+        let stamp = sent.stamp(&name);
+        let payload = unsealed.seal(stamp.sequence, stamp.previous);
+        // What does not fit is not kept either: its sender is told that it has gone nowhere.
+        links.publish(Outgoing {
+            partition,
+            channel: Arc::clone(&name),
+            payload: payload.clone(),
+            receipt,
+        })?;
+        sent.keep(stamp.sequence, (partition, name), payload, Instant::now());
+        Ok(())
+    }
+
+    /// Publishes what buses tell each other. It stands outside of every order, and nobody is told if it goes nowhere.
+    fn tell(&self, channel: &Channel, message: LinkMessage) {
+        let Some((links, _)) = self.links.get() else {
+            return;
+        };
+        let payload: Bytes = Unsealed::new(&self.node, self.epoch, &Body::Link(message)).seal(0, 0);
+        let (partition, channel) = (channel.partition(), self.name(channel));
+        if links.publish(Outgoing { partition, channel, payload, receipt: None }).is_err() {
+            tracing::debug!("the queue to Redis is full");
+        }
+    }
+
+    fn is_hearing(&self) -> bool {
+        let is_linked = self.links.get().is_some_and(|(_, state)| state.borrow().hearing);
+        is_linked && lock(&self.probes).deaf(Instant::now()) == 0
+    }
+}
+
+/// Nothing that runs under one of the locks leaves its value half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Bus for RedisBus {
+    fn publish(
+        &self,
+        channel: &Channel,
+        envelope: Envelope,
+        receipt: Option<Receipt>,
+    ) -> Result<(), BusFull> {
+        self.inner.publish(channel, envelope.content, receipt)
+    }
+
+    fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
+        self.inner.watch(channel)
+    }
+
+    fn unwatch(&self, channel: &Channel) {
+        let name = self.inner.name(channel);
+        lock(&self.inner.wishes).leave(&name, Instant::now());
+    }
+
+    fn is_hearing(&self) -> bool {
+        self.inner.is_hearing()
+    }
+
+    fn flush(&self) -> BoxFuture<'static, ()> {
+        let inner = Arc::clone(&self.inner);
+        let flush = async move {
+            if let Some((links, _)) = inner.links.get()
+                && !links.flush(LAST_PATIENCE).await
+            {
+                tracing::warn!("Redis has not taken the last messages of this node in time");
+            }
+        };
+        flush.boxed()
+    }
+}
+
+impl Drop for RedisBus {
+    fn drop(&mut self) {
+        self.upkeep.abort();
+    }
+}

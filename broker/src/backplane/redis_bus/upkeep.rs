@@ -1,0 +1,101 @@
+//! What a node does now and then for its links: say that it is there, probe, ask again, forget.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::probes;
+use super::{Inner, lock};
+use crate::backplane::Channel;
+use crate::backplane::wire::LinkMessage;
+use crate::telemetry::metrics::LinkTotals;
+
+/// How often a node says that it is there, in probe intervals.
+const BEAT: u32 = Duration::from_secs(1).as_millis() as u32 / probes::INTERVAL.as_millis() as u32;
+
+/// Goes on until the bus is gone.
+pub(super) async fn keep_up(inner: Weak<Inner>) {
+    let mut ticks = tokio::time::interval(probes::INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut confirmed = 0;
+    for number in 0_u32.. {
+        ticks.tick().await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        inner.probe();
+        if number % BEAT == 0 {
+            inner.beat(&mut confirmed);
+        }
+        inner.leave_channels();
+        inner.look_at_time();
+        inner.count();
+    }
+}
+
+impl Inner {
+    fn probe(&self) {
+        // While nothing can be published the queue would fill with them.
+        let is_publishing = self.links.get().is_some_and(|(_, state)| state.borrow().publishing);
+        if !is_publishing {
+            return;
+        }
+        let due = lock(&self.probes).next(Instant::now());
+        for (partition, number) in due {
+            let channel = Channel::Probe(self.node.clone(), partition);
+            self.tell(&channel, LinkMessage::Probe { number });
+        }
+    }
+
+    /// Says that the node is there, and up to which number Redis has taken what it has published, as far as is known.
+    fn beat(&self, confirmed: &mut u64) {
+        let sent = lock(&self.sent);
+        let is_taken = self.links.get().is_some_and(|(links, _)| links.numbers().queued_messages == 0);
+        if is_taken {
+            *confirmed = sent.last();
+        }
+        drop(sent);
+        self.tell(&Channel::AllNodes, LinkMessage::Beat { sequence: *confirmed });
+    }
+
+    fn leave_channels(&self) {
+        let Some((links, _)) = self.links.get() else {
+            return;
+        };
+        // Under the lock, so that a wish that is renewed meanwhile comes after it.
+        let mut wishes = lock(&self.wishes);
+        let due = wishes.take_due(Instant::now());
+        due.iter().for_each(|name| links.unsubscribe(name));
+        drop(wishes);
+        lock(&self.forgotten).extend(due);
+    }
+
+    fn look_at_time(&self) {
+        let now = Instant::now();
+        self.step(|heard, steps| {
+            if heard.due_at().is_some_and(|at| at <= now) {
+                heard.on_time(now, steps);
+            }
+        });
+    }
+
+    fn count(&self) {
+        if let Some((links, state)) = self.links.get() {
+            let deaf = lock(&self.probes).deaf(Instant::now());
+            self.metrics.state(state.borrow().hearing && deaf == 0, state.borrow().publishing);
+            let numbers = links.numbers();
+            self.metrics.links(&LinkTotals {
+                published: numbers.published,
+                received: numbers.received,
+                refused: numbers.refused,
+                expired: numbers.expired,
+                failed: numbers.failed,
+                losses: numbers.losses,
+                subscriptions: numbers.channels,
+                queued_messages: numbers.queued_messages,
+                queued_bytes: numbers.queued_bytes,
+            });
+        }
+    }
+}
