@@ -56,10 +56,9 @@ function end(fault) {
   })();
 }
 
-function endAtOnce() {
-  [...programs.brokers, ...programs.redis].forEach((program) => program.kill());
-  process.exit(1);
-}
+// However this process ends, nothing that it started goes on.
+process.on("exit", () => [...programs.brokers, ...programs.redis].forEach((program) => program.kill()));
+process.on("uncaughtException", (error) => end(error.stack));
 
 /** The start-up lines of `hubbub dev`, as far as a broker has them. */
 function say(label, value) {
@@ -126,7 +125,7 @@ async function start() {
 }
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.on(signal, () => (ending === undefined ? end() : endAtOnce()));
+  process.on(signal, () => (ending === undefined ? end() : process.exit(1)));
 }
 // Whoever started this may be killed; nothing shall outlive it.
 const parent = process.ppid;

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import { connect } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** Headers that concern one hop only (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
@@ -79,7 +80,7 @@ export class Balancer {
       answer.on("error", () => response.destroy());
     });
     upstream.on("error", (error) => {
-      if (response.headersSent || request.destroyed) {
+      if (response.headersSent || response.destroyed) {
         response.destroy();
       } else {
         response.writeHead(502, { "Content-Type": "text/plain", Connection: "close" });
@@ -87,6 +88,7 @@ export class Balancer {
       }
     });
     request.pipe(upstream);
+    request.on("error", () => upstream.destroy());
     response.on("close", () => response.writableFinished || upstream.destroy());
   }
 
@@ -105,10 +107,15 @@ export class Balancer {
       [node, socket],
     ]) {
       from.pipe(to);
-      from.on("error", () => to.destroy());
-      from.on("close", () => to.writableEnded || to.destroy());
+      from.on("error", () => reset(to));
+      from.on("close", () => to.writableEnded || reset(to));
     }
   }
+}
+
+/** Ends a socket as its other half has ended: not in order. */
+function reset(socket) {
+  socket instanceof TLSSocket ? socket.destroy() : socket.resetAndDestroy();
 }
 
 /** Headers of a request that concern the node. */
