@@ -10,5 +10,6 @@
 
 mod apart;
 mod harness;
+mod linked;
 #[path = "../../../broker/tests/support/mod.rs"]
 mod support;
