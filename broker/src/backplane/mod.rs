@@ -4,7 +4,7 @@ mod channel;
 #[cfg(test)]
 mod contract;
 mod envelope;
-pub mod lanes;
+mod lanes;
 mod local;
 mod partitions;
 pub mod redis;

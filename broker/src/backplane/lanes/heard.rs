@@ -13,7 +13,7 @@ use super::{FORGOTTEN, Incoming, ORIGINS, Part, PartitionSet, SILENT, STEADY, St
 
 /// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
 #[derive(Debug)]
-pub struct Heard<T> {
+pub(crate) struct Heard<T> {
     places: HashMap<Key, usize>,
     origins: Vec<Origin<T>>,
     channels: Channels,
@@ -53,7 +53,7 @@ impl<T> Default for Heard<T> {
 
 impl<T> Heard<T> {
     /// Hears everything, and has heard nothing.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             places: HashMap::new(),
             origins: Vec::new(),
@@ -68,7 +68,7 @@ impl<T> Heard<T> {
     }
 
     /// An envelope came, on a channel that is watched.
-    pub fn on_envelope(&mut self, incoming: Incoming<'_, T>, now: Instant, steps: &mut Vec<Step<T>>) {
+    pub(crate) fn on_envelope(&mut self, incoming: Incoming<'_, T>, now: Instant, steps: &mut Vec<Step<T>>) {
         let mark = incoming.mark;
         if mark.sequence == 0 {
             return steps.push(Step::Deliver(incoming.item));
@@ -79,13 +79,19 @@ impl<T> Heard<T> {
 
     /// A node says that it is there. `sequence` is a number up to which Redis has taken all that the process has
     /// published.
-    pub fn on_beat(&mut self, node: (&NodeId, u64), sequence: u64, now: Instant, steps: &mut Vec<Step<T>>) {
+    pub(crate) fn on_beat(
+        &mut self,
+        node: (&NodeId, u64),
+        sequence: u64,
+        now: Instant,
+        steps: &mut Vec<Step<T>>,
+    ) {
         let at = self.meet(node, sequence, now, steps);
         self.with(at, now, steps, |origin, around| origin.on_beat(sequence, around));
     }
 
     /// What is published to these partitions does not reach us any more. Only what was live before can become deaf.
-    pub fn on_deaf(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
+    pub(crate) fn on_deaf(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
         let is_first = self.deaf.is_empty()
             && self.hearing_since.is_none_or(|since| now.duration_since(since) >= SILENT);
         self.forget_doubts(now);
@@ -98,7 +104,7 @@ impl<T> Heard<T> {
 
     /// What is published to these partitions from now on reaches us. What came before this call and after the
     /// subscriptions has been given to [`Self::on_envelope`] or will be: it waits.
-    pub fn on_hearing(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
+    pub(crate) fn on_hearing(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
         if self.deaf.is_empty() {
             return;
         }
@@ -112,7 +118,7 @@ impl<T> Heard<T> {
     }
 
     /// A part of an answer of a node came.
-    pub fn on_part(
+    pub(crate) fn on_part(
         &mut self,
         (node, epoch): (&NodeId, u64),
         part: Part<'_, T>,
@@ -125,7 +131,7 @@ impl<T> Heard<T> {
     }
 
     /// Time has passed. To be called when it is [`Self::due_at`], or later.
-    pub fn on_time(&mut self, now: Instant, steps: &mut Vec<Step<T>>) {
+    pub(crate) fn on_time(&mut self, now: Instant, steps: &mut Vec<Step<T>>) {
         for at in 0..self.origins.len() {
             self.with(at, now, steps, Origin::on_time);
         }
@@ -134,13 +140,13 @@ impl<T> Heard<T> {
     }
 
     /// When [`Self::on_time`] may have something to do, never later.
-    pub fn due_at(&self) -> Option<Instant> {
+    pub(crate) fn due_at(&self) -> Option<Instant> {
         self.due_at
     }
 
     /// Forgets the numbers of a channel, and what waits for it. To be called whenever the channel begins to be watched, so
     /// that what was published meanwhile does not count as missing, and when it ends, to save room.
-    pub fn forget_channel(&mut self, channel: &str) {
+    pub(crate) fn forget_channel(&mut self, channel: &str) {
         self.channels.forget_channel(channel);
         self.origins.iter_mut().for_each(|origin| origin.forget_channel(channel));
     }

@@ -23,9 +23,9 @@ use std::time::Duration;
 use codec::ids::NodeId;
 
 use super::{Partition, PartitionSet};
-pub use heard::Heard;
-pub use ring::{Missed, Published, RingLimits};
-pub use sender::{Sent, Stamp};
+pub(super) use heard::Heard;
+pub(super) use ring::RingLimits;
+pub(super) use sender::Sent;
 
 /// How long what has arrived waits for an answer that brings nothing.
 const HELD_FOR: Duration = Duration::from_secs(2);
@@ -49,62 +49,62 @@ const ORIGINS: usize = 1024;
 
 /// What an envelope says of itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Mark<'a> {
+pub(crate) struct Mark<'a> {
     /// The node that published it.
-    pub origin: &'a NodeId,
+    pub(crate) origin: &'a NodeId,
     /// Which run of the node that was.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// Its number among all that the process publishes. 0 when it is outside of every order.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The number of the one before it on the same channel, 0 when the publisher does not know.
-    pub previous: u64,
+    pub(crate) previous: u64,
     /// The partition of its channel.
-    pub partition: Partition,
+    pub(crate) partition: Partition,
     /// The channel's name.
-    pub channel: &'a str,
+    pub(crate) channel: &'a str,
 }
 
 /// An envelope that has come.
 #[derive(Debug)]
-pub struct Incoming<'a, T> {
+pub(crate) struct Incoming<'a, T> {
     /// Its numbers.
-    pub mark: Mark<'a>,
+    pub(crate) mark: Mark<'a>,
     /// What it brings.
-    pub item: T,
+    pub(crate) item: T,
     /// How many bytes it keeps in memory while it waits.
-    pub len: usize,
+    pub(crate) len: usize,
 }
 
 /// One of the messages that answer a [`Question`].
 #[derive(Debug)]
-pub struct Part<'a, T> {
+pub(crate) struct Part<'a, T> {
     /// The number of the question.
-    pub question: u64,
+    pub(crate) question: u64,
     /// Which part of this answer it is, from 0.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Whether it is the last part.
-    pub is_last: bool,
-    /// [`Missed::is_complete`], the same in every part of an answer.
-    pub is_complete: bool,
+    pub(crate) is_last: bool,
+    /// [`ring::Missed::is_complete`], the same in every part of an answer.
+    pub(crate) is_complete: bool,
     /// What it brings, in the order of the numbers. Without what was published to channels that are not watched: whoever
     /// decodes it leaves that out.
-    pub envelopes: Vec<Incoming<'a, T>>,
+    pub(crate) envelopes: Vec<Incoming<'a, T>>,
 }
 
 /// A question for what a process has published. It goes to its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub(crate) struct Question {
     /// Whom to ask.
-    pub origin: NodeId,
+    pub(crate) origin: NodeId,
     /// Stands in the question and in all parts of its answer. Never used twice.
-    pub number: u64,
+    pub(crate) number: u64,
     /// What is wanted: all that was published to these partitions after these numbers.
-    pub floors: Vec<(Partition, u64)>,
+    pub(crate) floors: Vec<(Partition, u64)>,
 }
 
 /// What is to be done next, in the order given.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step<T> {
+pub(crate) enum Step<T> {
     /// Its turn has come.
     Deliver(T),
     /// Ask this. Nothing has to be reported when it reaches nobody: it is asked again, and given up in time.

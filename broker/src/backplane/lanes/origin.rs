@@ -147,7 +147,6 @@ impl<T> Origin<T> {
             if around.now < ended_at + SKEW {
                 self.report(*partitions, around);
             }
-            return;
         }
         if is_first && self.owes_since.is_none() && unheard_for >= SILENT {
             self.is_silent = true;
@@ -266,6 +265,10 @@ impl<T> Origin<T> {
         self.known = self.known.max(sequence);
         self.heard_at = now;
         self.is_silent = false;
+        // What seemed to be a new run was a late word of an older one.
+        if self.ended_at.is_some_and(|ended_at| now >= ended_at + SKEW) {
+            self.ended_at = None;
+        }
     }
 
     /// Says what becomes of an envelope whose turn it is, and notes it if it is to be delivered.
@@ -335,7 +338,8 @@ impl<T> Origin<T> {
     }
 
     fn ask_if_suspicious(&mut self, around: &mut Around<'_, T>) {
-        if self.is_suspicious && self.repair.is_none() && !self.is_silent {
+        let can_be_asked = !self.is_silent && self.ended_at.is_none();
+        if self.is_suspicious && self.repair.is_none() && can_be_asked {
             self.ask(around);
         }
     }

@@ -11,31 +11,31 @@ use crate::backplane::Partition;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
-pub struct RingLimits {
+pub(crate) struct RingLimits {
     /// Bytes of envelopes, the names of their channels, and what it takes to keep them.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// How long.
-    pub age: Duration,
+    pub(crate) age: Duration,
 }
 
 /// An envelope as it was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub(crate) struct Published {
     /// The partition of its channel.
-    pub partition: Partition,
+    pub(crate) partition: Partition,
     /// The channel's name.
-    pub channel: Arc<str>,
+    pub(crate) channel: Arc<str>,
     /// What was sent.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 /// What somebody has missed.
 #[derive(Debug)]
-pub struct Missed {
+pub(crate) struct Missed {
     /// In the order of the numbers.
-    pub envelopes: Vec<Published>,
+    pub(crate) envelopes: Vec<Published>,
     /// Whether it is all that was asked for. Older envelopes may be gone.
-    pub is_complete: bool,
+    pub(crate) is_complete: bool,
 }
 
 /// See the module.

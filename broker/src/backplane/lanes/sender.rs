@@ -18,7 +18,7 @@ const NAMES: usize = 16 << 20;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     last: u64,
     channels: LruCache<Box<str>, u64>,
     names: usize,
@@ -27,21 +27,21 @@ pub struct Sent {
 
 /// What an envelope says of its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Its number.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The number of the last one to the same channel, 0 when it is not known.
-    pub previous: u64,
+    pub(crate) previous: u64,
 }
 
 impl Sent {
     /// Nothing has been published.
-    pub fn new(limits: RingLimits) -> Self {
+    pub(crate) fn new(limits: RingLimits) -> Self {
         Self { last: 0, channels: LruCache::unbounded(), names: 0, ring: Ring::new(limits) }
     }
 
     /// Numbers an envelope to the channel of that name.
-    pub fn stamp(&mut self, channel: &str) -> Stamp {
+    pub(crate) fn stamp(&mut self, channel: &str) -> Stamp {
         self.last += 1;
         let sequence = self.last;
         if let Some(last) = self.channels.get_mut(channel) {
@@ -59,7 +59,7 @@ impl Sent {
     }
 
     /// Keeps what was sent under a number, for those who miss it.
-    pub fn keep(
+    pub(crate) fn keep(
         &mut self,
         sequence: u64,
         (partition, channel): (Partition, Arc<str>),
@@ -70,12 +70,12 @@ impl Sent {
     }
 
     /// The last number that was given, 0 when there is none.
-    pub fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.last
     }
 
     /// What was published to these partitions after these numbers, oldest first. At most what the limits let it keep.
-    pub fn after(&mut self, floors: &[(Partition, u64)], now: Instant) -> Missed {
+    pub(crate) fn after(&mut self, floors: &[(Partition, u64)], now: Instant) -> Missed {
         self.ring.after(floors, now)
     }
 }

@@ -321,6 +321,19 @@ fn any_answer_to_the_same_question_will_do_but_they_are_not_mixed() {
 }
 
 #[test]
+fn an_answer_to_a_narrower_question_does_not_do() {
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    ear.hears(c(2, 0), &["2"]);
+    ear.hears(a(6, 3), &["ask n #1 7>1"]);
+    ear.hears(c(7, 4), &[]);
+    ear.wait(500, &["ask n #2 7>1 8>2"]);
+    ear.answer(1, &[a(3, 1), a(6, 3)], &[]);
+    ear.answer(2, &[a(3, 1), c(4, 2), a(6, 3), c(7, 4)], &["3", "4", "6", "7"]);
+    ear.is_at_rest();
+}
+
+#[test]
 fn answers_nobody_waits_for_are_dropped() {
     let mut ear = Ear::new();
     ear.answer(1, &[a(1, 0)], &[]);
@@ -522,6 +535,26 @@ fn a_new_run_cannot_repair_the_one_before() {
     ear.hearing(&[8], &["ask n #2 8>0"]);
     // Questions reach the node, and so the new run.
     ear.answer(1, &[a(4, 1)], &[]);
+}
+
+#[test]
+fn a_run_that_may_have_come_back_and_ended_unheard_is_reported() {
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    ear.wait(5_000, &[]);
+    ear.deaf(&[7], &[]);
+    ear.hearing(&[7], &[]);
+    ear.beat("n", 2, 0, &["lost n 7", "ask n #1 7>0"]);
+}
+
+#[test]
+fn a_late_word_of_an_older_run_ends_nothing_for_long() {
+    let mut ear = Ear::new();
+    ear.beat("n", 1, 0, &[]);
+    ear.hears(Sample { epoch: 9, ..c(1, 0) }, &["1"]);
+    ear.wait(5_000, &[]);
+    ear.hears(a(1, 0), &["1"]);
+    ear.hears(a(3, 2), &["ask n #1 7>1"]);
 }
 
 #[test]

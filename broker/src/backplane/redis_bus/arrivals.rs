@@ -4,7 +4,7 @@ use bytes::Bytes;
 use codec::ids::NodeId;
 use tokio::time::Instant;
 
-use super::{Inner, lock};
+use super::{Ears, Inner, lock};
 use crate::backplane::lanes::{Heard, Incoming, Mark, Part, Question, Step};
 use crate::backplane::redis::LinkEvent;
 use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
@@ -151,12 +151,12 @@ impl Inner {
 
     /// Does what the numbers say is next. The lock is held meanwhile, so that nothing overtakes it.
     pub(super) fn step(&self, act: impl FnOnce(&mut Heard<Arrived>, &mut Vec<Step<Arrived>>)) {
-        let mut heard = lock(&self.heard);
+        let mut ears = lock(&self.ears);
+        let Ears { heard, steps } = &mut *ears;
         let forgotten = std::mem::take(&mut *lock(&self.forgotten));
         forgotten.iter().for_each(|name| heard.forget_channel(name));
-        let mut steps = Vec::new();
-        act(&mut heard, &mut steps);
-        for step in steps {
+        act(heard, steps);
+        for step in steps.drain(..) {
             match step {
                 Step::Deliver(None) => {}
                 Step::Deliver(Some((origin, content))) => {

@@ -2,11 +2,11 @@
 //!
 //! What is published is numbered and queued under one lock, so that numbers leave in their order. What arrives passes
 //! [`Heard`], which drops what has come twice, asks for what is missing and keeps the order meanwhile. The links' thread
-//! brings messages, a task of the main runtime does what is done now and then; both take the lock of `Heard` for as long
+//! brings messages, a task of the main runtime does what is done now and then; both take the lock of `ears` for as long
 //! as it takes to hand on what is due, so that nothing is overtaken.
 //!
-//! Locks, in their order: `heard`, then one of the others. A receiver is called under `heard` and may publish, but
-//! neither watch nor unwatch; these take any lock but `heard`.
+//! Locks, in their order: `ears`, then one of the others. A receiver is called under `ears` and may publish, but
+//! neither watch nor unwatch; these take any lock but `ears`.
 
 mod arrivals;
 mod probes;
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::lanes::{Heard, RingLimits, Sent};
+use super::lanes::{Heard, RingLimits, Sent, Step};
 use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
 use super::wire::{Body, LinkMessage, Unsealed};
 use super::{Bus, BusError, BusFull, Channel, Content, Envelope, Partition, Receipt, Receiver};
@@ -56,7 +56,7 @@ struct Inner {
     /// Absent until they are up.
     links: OnceLock<(Links, watch::Receiver<LinkState>)>,
     sent: Mutex<Sent>,
-    heard: Mutex<Heard<Arrived>>,
+    ears: Mutex<Ears>,
     /// Channels whose numbers [`Heard`] is to forget. Noted apart, because whoever begins to watch a channel may hold a
     /// lock that a receiver wants.
     forgotten: Mutex<Vec<Arc<str>>>,
@@ -66,6 +66,12 @@ struct Inner {
     /// Log lines about what was lost, and about what cannot be read.
     losses: Mutex<Throttle>,
     unreadable: Mutex<Throttle>,
+}
+
+/// What the node has heard, and room for what is to be done next.
+struct Ears {
+    heard: Heard<Arrived>,
+    steps: Vec<Step<Arrived>>,
 }
 
 /// What a node brings to its bus.
@@ -97,7 +103,7 @@ impl RedisBus {
             receive,
             links: OnceLock::new(),
             sent: Mutex::new(Sent::new(RING)),
-            heard: Mutex::new(Heard::new()),
+            ears: Mutex::new(Ears { heard: Heard::new(), steps: Vec::new() }),
             forgotten: Mutex::default(),
             wishes: Mutex::default(),
             probes: Mutex::default(),

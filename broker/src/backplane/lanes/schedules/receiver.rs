@@ -1,6 +1,6 @@
 //! A node that listens, and what it should get.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::*;
 
@@ -23,8 +23,12 @@ pub(super) struct Receiver {
     /// Partitions that it knows it does not hear, and when they will be subscribed and live.
     deaf: Vec<(usize, Instant, Instant)>,
     questions: Vec<Question>,
+    /// Runs of senders that have been heard. It cannot know of others.
+    met: HashSet<(usize, u64)>,
     /// What Redis should have brought and has not, and whether it vanished without a sign.
     due: BTreeMap<Letter, bool>,
+    /// What was reported lost, and when.
+    lost: Vec<(NodeId, PartitionSet, Instant)>,
     last: HashMap<Source, u64>,
     /// The first and the last number that came since the channel began to be watched.
     seen: HashMap<Source, (u64, u64)>,
@@ -44,7 +48,9 @@ impl Receiver {
             broken: Vec::new(),
             deaf: Vec::new(),
             questions: Vec::new(),
+            met: HashSet::new(),
             due: BTreeMap::new(),
+            lost: Vec::new(),
             last: HashMap::new(),
             seen: HashMap::new(),
         }
@@ -52,7 +58,9 @@ impl Receiver {
 
     /// The link to a server breaks: what is on the way is lost, and nothing will come.
     pub(super) fn lose(&mut self, lost: usize, noticed_at: Instant) {
-        if self.broken.iter().any(|(server, _)| *server == lost) {
+        // What waits while links break again and again is let go after a while, and that is no gentle weather.
+        let is_spared = self.is_gentle && !self.deaf.is_empty();
+        if is_spared || self.broken.iter().any(|(server, _)| *server == lost) {
             return;
         }
         trace(|| format!("receiver {} loses server {lost}", self.number));
@@ -72,7 +80,7 @@ impl Receiver {
         for (lost, _) in noticed {
             trace(|| format!("receiver {} is deaf to server {lost}", self.number));
             let lanes: Vec<_> = (0..PARTITIONS).filter(|lane| server(*lane) == lost).collect();
-            self.hear(|heard, steps| heard.on_deaf(&set(&lanes), now, steps));
+            self.hear(now, |heard, steps| heard.on_deaf(&set(&lanes), now, steps));
             for lane in lanes {
                 let subscribed_at = now + Duration::from_millis(rng.random_range(0..3_000));
                 let live_at = subscribed_at + Duration::from_millis(rng.random_range(0..600));
@@ -83,7 +91,7 @@ impl Receiver {
             self.is_subscribed[lane] = subscribed_at <= now;
             if live_at <= now {
                 trace(|| format!("receiver {} hears lane {lane}", self.number));
-                self.hear(|heard, steps| heard.on_hearing(&set(&[lane]), now, steps));
+                self.hear(now, |heard, steps| heard.on_hearing(&set(&[lane]), now, steps));
             } else {
                 self.deaf.push((lane, subscribed_at, live_at));
             }
@@ -102,10 +110,15 @@ impl Receiver {
 
     /// Redis has a letter for it, for the first time.
     pub(super) fn expect(&mut self, letter: Letter, vanishes: bool) {
-        // It may have come before, in the answer to a question. Others may have come so before the channel was watched,
+        // It may have come before, in the answer to a question, or have been reported lost. Others may have come so before the channel was watched,
         // and then it is taken for one that comes twice.
         let is_meant = self.watched_since[letter.channel].is_none_or(|since| since <= letter.published_at);
-        if is_meant && self.last.get(&source(&letter)).is_none_or(|last| *last < letter.sequence) {
+        let is_lost = self.lost.iter().any(|(origin, partitions, at)| {
+            let is_there = partitions.contains(lane(letter.channel)) && *origin == node(letter.sender);
+            is_there && letter.published_at <= *at
+        });
+        if is_meant && !is_lost && self.last.get(&source(&letter)).is_none_or(|last| *last < letter.sequence)
+        {
             self.due.insert(letter, vanishes);
         }
     }
@@ -121,7 +134,7 @@ impl Receiver {
             self.open(parcel, now);
         }
         if self.heard.due_at().is_some_and(|due| due <= now) {
-            self.hear(|heard, steps| heard.on_time(now, steps));
+            self.hear(now, |heard, steps| heard.on_time(now, steps));
             assert!(self.heard.due_at().is_none_or(|due| due > now));
         }
         std::mem::take(&mut self.questions)
@@ -129,7 +142,8 @@ impl Receiver {
 
     pub(super) fn finish(&self) {
         assert_eq!(self.heard.held_bytes(), 0, "something waits for ever");
-        for (letter, vanished) in &self.due {
+        let has_met = |letter: &Letter| self.met.contains(&(letter.sender, letter.epoch));
+        for (letter, vanished) in self.due.iter().filter(|(letter, _)| has_met(letter)) {
             let seen = self.seen.get(&source(letter));
             let shows = seen.is_some_and(|(first, last)| *first < letter.sequence && letter.sequence < *last);
             assert!(*vanished && !shows, "receiver {} never got {letter:?}; {seen:?}", self.number);
@@ -140,12 +154,14 @@ impl Receiver {
         match parcel {
             Parcel::Letter(letter) if !self.is_watched[letter.channel] => {}
             Parcel::Letter(letter) => {
+                self.met.insert((letter.sender, letter.epoch));
                 trace(|| format!("receiver {} <- {letter:?}", self.number));
                 let (node, name) = (node(letter.sender), name(letter.channel));
-                self.hear(|heard, steps| heard.on_envelope(letter.incoming(&node, &name), now, steps));
+                self.hear(now, |heard, steps| heard.on_envelope(letter.incoming(&node, &name), now, steps));
             }
             Parcel::Beat { sender, epoch, sequence } => {
-                self.hear(|heard, steps| heard.on_beat((&node(sender), epoch), sequence, now, steps));
+                self.met.insert((sender, epoch));
+                self.hear(now, |heard, steps| heard.on_beat((&node(sender), epoch), sequence, now, steps));
             }
             Parcel::Part { sender, epoch, part } => {
                 trace(|| format!("receiver {} <- {sender} {epoch} {part:?}", self.number));
@@ -156,12 +172,12 @@ impl Receiver {
                 let node = node(sender);
                 let envelopes = letters.iter().zip(&names).map(|(letter, name)| letter.incoming(&node, name));
                 let part = Part { question, number, is_last, is_complete, envelopes: envelopes.collect() };
-                self.hear(|heard, steps| heard.on_part((&node, epoch), part, now, steps));
+                self.hear(now, |heard, steps| heard.on_part((&node, epoch), part, now, steps));
             }
         }
     }
 
-    fn hear(&mut self, call: impl FnOnce(&mut Heard<Letter>, &mut Vec<Step<Letter>>)) {
+    fn hear(&mut self, now: Instant, call: impl FnOnce(&mut Heard<Letter>, &mut Vec<Step<Letter>>)) {
         let mut steps = Vec::new();
         call(&mut self.heard, &mut steps);
         assert!(self.heard.held_bytes() <= HELD_BYTES);
@@ -172,6 +188,7 @@ impl Receiver {
                 Step::Ask(question) => self.questions.push(question),
                 Step::Lost { origin, partitions } => {
                     assert!(!self.is_gentle, "nothing had to be lost");
+                    self.lost.push((origin.clone(), partitions, now));
                     self.due.retain(|letter, _| {
                         node(letter.sender) != origin || !partitions.contains(lane(letter.channel))
                     });
