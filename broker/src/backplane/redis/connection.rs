@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::config::Credentials;
+use super::tap::{Heard, Tap};
 use super::tls::ClientTls;
 use super::{Address, LinkError};
 
@@ -28,8 +29,13 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 /// Longest time that the other side may leave bytes unacknowledged.
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What servers push to a connection without being asked.
-pub(super) type Pushed = Box<dyn Fn(PushInfo) + Send + Sync>;
+/// Takes what servers send without being asked, on the task that reads.
+pub(super) struct Ears {
+    /// Messages.
+    pub(super) heard: Heard,
+    /// All else, the end of the connection included.
+    pub(super) pushed: Box<dyn Fn(PushInfo) + Send + Sync>,
+}
 
 /// How a server is spoken to.
 #[derive(Clone, Copy)]
@@ -45,11 +51,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects and says hello. What the server pushes goes to `pushed`, on the task that reads.
+    /// Connects and says hello. What the server sends without being asked goes to `ears`.
     pub(super) async fn open(
         address: &Address,
         manner: Manner<'_>,
-        pushed: Option<Pushed>,
+        ears: Option<Ears>,
     ) -> Result<Self, LinkError> {
         let unreachable = |reason: String| LinkError::Unreachable { address: address.clone(), reason };
         let stream = timeout(CONNECT_TIME, connect(address)).await;
@@ -58,10 +64,10 @@ impl Connection {
         let stream = stream.map_err(|error| unreachable(error.to_string()))?;
         let hello = timeout(CONNECT_TIME, async {
             match manner.tls {
-                None => Self::hello(address, stream, manner, pushed).await,
+                None => Self::hello(address, stream, manner, ears).await,
                 Some(tls) => {
                     let stream = secure(address, tls, stream).await?;
-                    Self::hello(address, stream, manner, pushed).await
+                    Self::hello(address, stream, manner, ears).await
                 }
             }
         });
@@ -76,7 +82,7 @@ impl Connection {
         address: &Address,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         manner: Manner<'_>,
-        pushed: Option<Pushed>,
+        ears: Option<Ears>,
     ) -> Result<Self, LinkError> {
         let mut info =
             RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
@@ -87,14 +93,25 @@ impl Connection {
             info = info.set_password(password);
         }
         let mut config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        if let Some(pushed) = pushed {
-            config = config.set_push_sender(move |info| {
-                pushed(info);
-                Ok::<(), ()>(())
-            });
-        }
-        let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
-        let (commands, driver) = made.map_err(|error| refusal(address, &error))?;
+        let made = match ears {
+            None => Self::begin(&info, stream, config).await,
+            Some(Ears { heard, pushed }) => {
+                config = config.set_push_sender(move |info| {
+                    pushed(info);
+                    Ok::<(), ()>(())
+                });
+                Self::begin(&info, Tap::new(stream, heard), config).await
+            }
+        };
+        made.map_err(|error| refusal(address, &error))
+    }
+
+    async fn begin(
+        info: &RedisConnectionInfo,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        config: AsyncConnectionConfig,
+    ) -> RedisResult<Self> {
+        let (commands, driver) = MultiplexedConnection::new_with_config(info, stream, config).await?;
         Ok(Self { commands, driver: tokio::spawn(driver).abort_handle() })
     }
 

@@ -19,6 +19,7 @@ mod run;
 mod scout;
 mod slots;
 mod subscriber;
+mod tap;
 mod tls;
 mod wishes;
 

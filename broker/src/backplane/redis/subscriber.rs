@@ -1,21 +1,21 @@
 //! Hears one server: one connection for all its channels, made anew whenever it is lost or silent, and then subscribed
 //! to everything again.
 //!
-//! What Redis confirms and what is published arrive in one stream, in its order, as pushes. Steps go out in batches of
+//! What Redis confirms and what is published arrive in one stream: messages are taken out of it first, each before
+//! whatever Redis sent after it. Steps go out in batches of
 //! one command each for a channel, so that each has exactly one answer. `super::run` starts one for each server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use redis::{Pipeline, PushInfo, PushKind, RedisResult, Value, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
-use super::connection::{Connection, Manner};
+use super::connection::{Connection, Ears, Manner};
 use super::wishes::Step;
 use super::{Address, LinkEvent, ServerKey, Shared};
 use crate::backplane::PartitionSet;
@@ -55,12 +55,9 @@ impl Subscriber {
         let mut told = false;
         loop {
             let signs = Arc::new(Signs::default());
-            let reader =
-                Reader { shared: Arc::clone(&self.shared), key: self.key, signs: Arc::clone(&signs) };
             let config = &self.shared.config;
             let manner = Manner { credentials: &config.credentials, tls: config.tls.as_ref() };
-            let pushed = Box::new(move |info| reader.read(info));
-            match Connection::open(&self.address, manner, Some(pushed)).await {
+            match Connection::open(&self.address, manner, Some(self.ears(&signs))).await {
                 Ok(connection) => {
                     if told {
                         info!(server = %self.address, "redis is connected for hearing again");
@@ -83,6 +80,17 @@ impl Subscriber {
             self.shared.owners_wanted.notify_one();
             sleep(backoff.next()).await;
         }
+    }
+
+    fn ears(&self, signs: &Arc<Signs>) -> Ears {
+        let (shared, noted) = (Arc::clone(&self.shared), Arc::clone(signs));
+        let heard = move |channel, payload| {
+            noted.pushes.fetch_add(1, Ordering::Relaxed);
+            shared.counts.received();
+            (shared.events)(LinkEvent::Message { channel, payload });
+        };
+        let reader = Reader { shared: Arc::clone(&self.shared), key: self.key, signs: Arc::clone(signs) };
+        Ears { heard: Box::new(heard), pushed: Box::new(move |info| reader.read(info)) }
     }
 
     /// Tells the server what is wanted until the connection is lost.
@@ -147,7 +155,7 @@ impl Subscriber {
     }
 }
 
-/// Takes in what the server pushes.
+/// Takes in what the server says about subscriptions and the connection.
 struct Reader {
     shared: Arc<Shared>,
     key: ServerKey,
@@ -157,19 +165,11 @@ struct Reader {
 impl Reader {
     fn read(&self, info: PushInfo) {
         self.signs.pushes.fetch_add(1, Ordering::Relaxed);
-        let mut data = info.data.into_iter();
-        let channel = match data.next() {
+        let channel = match info.data.into_iter().next() {
             Some(Value::BulkString(channel)) => channel,
             _ => Vec::new(),
         };
         match info.kind {
-            PushKind::SMessage => {
-                if let Some(Value::BulkString(payload)) = data.next() {
-                    self.shared.counts.received();
-                    let (channel, payload) = (Bytes::from(channel), Bytes::from(payload));
-                    (self.shared.events)(LinkEvent::Message { channel, payload });
-                }
-            }
             PushKind::SSubscribe => {
                 if let Ok(channel) = std::str::from_utf8(&channel) {
                     self.shared.wishes().confirmed(self.key, channel);
