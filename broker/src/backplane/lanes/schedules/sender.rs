@@ -1,5 +1,6 @@
 //! A node that publishes, and its links to the servers.
 
+use crate::backplane::lanes::sender::Stamp;
 use bytes::Bytes;
 
 use super::*;
