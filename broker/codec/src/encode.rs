@@ -23,6 +23,9 @@ pub fn encode(encoding: Encoding, message: &Downstream) -> Option<Frame> {
     }
 }
 
+/// Bytes of the longest head of a sequenced frame: the frame's header and the start of its content.
+pub const MAX_HEAD: usize = 48;
+
 /// How a frame reads with a sequence id: a beginning of its own, and the rest that it shares with the frame without one.
 #[derive(Debug, Clone, Copy)]
 pub struct Sequenced<'a> {
@@ -56,7 +59,7 @@ pub fn sequence(encoding: Encoding, frame: &Frame, id: SequenceId) -> Option<Seq
 }
 
 impl<'a> Sequenced<'a> {
-    /// Bytes of the head.
+    /// Bytes of the head, [`MAX_HEAD`] at most.
     #[inline]
     pub fn head_len(&self) -> usize {
         websocket::header_len(self.content_len()) + self.start_len
@@ -86,12 +89,21 @@ impl<'a> Sequenced<'a> {
         bytes
     }
 
+    /// All of it as a frame of its own.
+    pub fn to_frame(&self) -> Frame {
+        let content = &self.to_vec()[websocket::header_len(self.content_len())..];
+        Frame::new(self.opcode(), content)
+    }
+
+    fn opcode(&self) -> Opcode {
+        if self.encoding == Encoding::Protobuf { Opcode::Binary } else { Opcode::Text }
+    }
+
     /// Writes the head into `room`, which must have as many bytes as the head.
     #[inline]
     pub fn write_head(&self, room: &mut [u8]) {
-        let opcode = if self.encoding == Encoding::Protobuf { Opcode::Binary } else { Opcode::Text };
         let (header, start) = room.split_at_mut(websocket::header_len(self.content_len()));
-        websocket::write_header(opcode, self.content_len(), header);
+        websocket::write_header(self.opcode(), self.content_len(), header);
         match self.encoding {
             Encoding::Protobuf => {
                 protobuf::write_sequence_start(self.first, self.tail.len(), self.id, start);
@@ -105,9 +117,6 @@ impl<'a> Sequenced<'a> {
 mod tests {
     use super::*;
     use crate::message::{Content, Origin, Payload};
-
-    /// Bytes of the longest head: the frame's header and the start of its content.
-    const MAX_HEAD: usize = 48;
 
     #[test]
     fn a_sequenced_frame_is_a_valid_one_with_the_same_content() {
@@ -123,6 +132,7 @@ mod tests {
             let whole = sequenced.to_vec();
             assert_eq!(whole, *Frame::new(Opcode::Text, expected.as_bytes()).bytes());
             assert_eq!(whole.len(), sequenced.wire_len());
+            assert_eq!(*sequenced.to_frame().bytes(), whole);
         };
         for len in [0, 20, 40, 60, 65_400, 65_536] {
             for id in [1, 9, 10, 1_000, u64::MAX] {

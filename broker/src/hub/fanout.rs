@@ -13,7 +13,7 @@ use codec::subprotocol::Encoding;
 use codec::websocket::Frame;
 
 use super::member::{Member, MemberKey};
-use super::outbox::Parcel;
+use super::parcel::Parcel;
 use super::roster::{Directory, Roster, RosterKey};
 use super::shard::Shard;
 use crate::model::command::{Body, Command, Target, Topic};
@@ -114,11 +114,7 @@ impl Shard {
                 continue;
             };
             self.queue.count_delivery(member);
-            if member.window.is_some() {
-                self.queue.push_sequenced(key, member, parcel);
-            } else {
-                self.queue.push(key, member, Rc::clone(parcel));
-            }
+            self.queue.send(key, member, parcel, None);
         }
     }
 
@@ -149,7 +145,7 @@ impl Shard {
     /// The reliable members of a topic, or of this worker when it is absent.
     pub fn reliable_members(&self, topic: Option<&Topic>) -> Vec<MemberKey> {
         let is_reliable =
-            |key: &MemberKey| self.members.get(*key).is_some_and(|member| member.window.is_some());
+            |key: &MemberKey| self.members.get(*key).is_some_and(|member| member.outbox.window().is_some());
         match topic {
             Some(topic) => {
                 let keys = self.keys_of(&topic.hub, &topic.target);

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 
 use super::fanout::{Outgoing, Parcels};
 use super::member::MemberKey;
-use super::outbox::Parcel;
+use super::parcel::Parcel;
 use super::roster::{Roster, RosterKey};
 use super::shard::Shard;
 use super::window::StateSlot;
@@ -202,12 +202,8 @@ impl Shard {
             return;
         };
         let parcel = Rc::new(Parcel::of(member.encoding(), &frame, None));
-        if member.window.is_some() {
-            let slot = StateSlot { group: group.clone(), owner };
-            self.queue.push_state(key, member, &parcel, &slot);
-        } else {
-            self.queue.push(key, member, parcel);
-        }
+        let slot = StateSlot { group: group.clone(), owner };
+        self.queue.send(key, member, &parcel, Some(&slot));
     }
 
     /// Queues an update for those who see what the group's members show.
@@ -234,11 +230,7 @@ impl Shard {
                 continue;
             };
             self.queue.count_delivery(member);
-            if member.window.is_some() {
-                self.queue.push_state(key, member, parcel, &slot);
-            } else {
-                self.queue.push(key, member, Rc::clone(parcel));
-            }
+            self.queue.send(key, member, parcel, Some(&slot));
         }
     }
 

@@ -5,7 +5,6 @@ use codec::subprotocol::{Encoding, Subprotocol};
 
 use super::outbox::Outbox;
 use super::roster::{Place, RosterKey};
-use super::window::Window;
 
 slotmap::new_key_type! {
     /// A member of a worker's shard. Never used again for another one.
@@ -29,8 +28,6 @@ pub struct NewMember {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) outbox: Outbox,
-    /// What has not been acknowledged, if the connection is reliable.
-    pub(super) window: Option<Box<Window>>,
     pub(super) subprotocol: Option<Subprotocol>,
     /// It stands in the list of those to be flushed.
     pub(super) is_dirty: bool,
@@ -46,9 +43,9 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn new(member: &NewMember) -> Self {
+        let is_reliable = member.subprotocol.is_some_and(Subprotocol::is_reliable);
         Self {
-            outbox: Outbox::default(),
-            window: member.subprotocol.is_some_and(Subprotocol::is_reliable).then(Box::default),
+            outbox: if is_reliable { Outbox::reliable() } else { Outbox::default() },
             subprotocol: member.subprotocol,
             is_dirty: false,
             is_blocked: false,

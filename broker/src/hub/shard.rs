@@ -1,6 +1,5 @@
 //! A worker's part of every hub. Only its worker touches it, so nothing here is locked.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -10,49 +9,15 @@ use tokio::time::Instant;
 
 use codec::ids::{ConnectionId, HubName, SequenceId};
 use codec::message::Downstream;
-use codec::subprotocol::Subprotocol;
 
 use super::group_state::StateLog;
 use super::member::{Member, MemberKey, NewMember};
-use super::outbox::{Delivery, Outbox, OutboxLimits, Parcel};
+use super::outbox::Outbox;
+use super::parcel::Parcel;
 use super::presence::{Keeping, Presence, PresenceChange, PresenceLog};
+use super::queue::{DELIVERY_KINDS, Queue, QueueLimits};
 use super::roster::{self, Directory, Roster, RosterKey};
-use super::window::{Overrun, StateSlot, Window, WindowLimits};
 use crate::model::command::{Target, Topic};
-
-/// Empty outbox buffers kept for the next flush; more are freed.
-const MAX_SPARE: usize = 4096;
-/// Largest outbox buffer kept, in frames; what a burst made larger is freed.
-const MAX_SPARE_LEN: usize = 64;
-/// Frames queued since the last flush after which the worker should flush in the middle of a turn.
-const MANY_FRAMES: usize = 65_536;
-
-/// Kinds of members that deliveries are counted for: those without a subprotocol, then each subprotocol.
-pub const DELIVERY_KINDS: usize = Subprotocol::ALL.len() + 1;
-/// Control frames, and their bytes, that may wait for a reliable connection beside what its window holds
-/// (`limits.md` 3).
-const CONTROL_FRAMES: OutboxLimits = OutboxLimits { messages: 32, bytes: 64 << 10 };
-
-/// What may wait for one connection.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueLimits {
-    /// In its outbox.
-    pub outbox: OutboxLimits,
-    /// In its window, if it is reliable. Its outbox can then take all that the window holds.
-    pub window: WindowLimits,
-}
-
-impl QueueLimits {
-    fn outbox_of(&self, member: &Member) -> OutboxLimits {
-        if member.window.is_none() {
-            return self.outbox;
-        }
-        OutboxLimits {
-            messages: self.outbox.messages.max(self.window.messages) + CONTROL_FRAMES.messages,
-            bytes: self.outbox.bytes.max(self.window.bytes) + CONTROL_FRAMES.bytes,
-        }
-    }
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -63,24 +28,6 @@ pub struct Shard {
     pub(super) queue: Queue,
     pub(super) presence: PresenceLog,
     pub(super) states: StateLog,
-}
-
-/// What is queued for sockets, apart from the members, so that both can be borrowed at once.
-#[derive(Debug)]
-pub(super) struct Queue {
-    pub(super) limits: QueueLimits,
-    dirty: Vec<MemberKey>,
-    /// Members whose window had no room for a message. They must end.
-    overrun: Vec<MemberKey>,
-    spare: Vec<VecDeque<Delivery>>,
-    /// Frames queued since the last flush.
-    fresh: usize,
-    /// An outbox has reached its limit; whether its socket is slow, a flush will tell.
-    has_full: bool,
-    /// A window is filling; whether its client is slow, its acknowledgements will tell.
-    is_pressing: bool,
-    /// Messages queued by fan-outs since they were last counted.
-    deliveries: [u64; DELIVERY_KINDS],
 }
 
 /// What joining led to.
@@ -97,21 +44,11 @@ pub enum Joined {
 impl Shard {
     /// An empty shard whose members' queues have these limits.
     pub fn new(limits: QueueLimits) -> Self {
-        let queue = Queue {
-            limits,
-            dirty: Vec::new(),
-            overrun: Vec::new(),
-            spare: Vec::new(),
-            fresh: 0,
-            has_full: false,
-            is_pressing: false,
-            deliveries: [0; DELIVERY_KINDS],
-        };
         Self {
             members: SlotMap::default(),
             rosters: SlotMap::default(),
             hubs: HashMap::default(),
-            queue,
+            queue: Queue::new(limits),
             presence: PresenceLog::default(),
             states: StateLog::default(),
         }
@@ -178,7 +115,7 @@ impl Shard {
                 directory.connections.shrink_to_fit();
             }
         }
-        Some((member.outbox, emptied))
+        Some((member.outbox.lose_socket(), emptied))
     }
 
     fn vacate(&mut self, key: MemberKey, roster_key: RosterKey, position: u32) -> Option<Topic> {
@@ -213,7 +150,7 @@ impl Shard {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
-        let is_sequenced = member.window.is_some() && message.is_sequenced();
+        let is_sequenced = member.outbox.window().is_some() && message.is_sequenced();
         if !is_sequenced && member.is_suspended {
             return;
         }
@@ -223,7 +160,7 @@ impl Shard {
         };
         let parcel = Rc::new(Parcel::of(encoding, &frame, None));
         if is_sequenced {
-            self.queue.push_sequenced(key, member, &parcel);
+            self.queue.send(key, member, &parcel, None);
         } else {
             self.queue.push(key, member, parcel);
         }
@@ -240,8 +177,9 @@ impl Shard {
 
     /// A reliable member's client has all messages up to this one.
     pub fn acknowledge(&mut self, key: MemberKey, up_to: SequenceId) {
-        if let Some(window) = self.members.get_mut(key).and_then(|member| member.window.as_mut()) {
-            window.acknowledge(up_to);
+        if let Some(member) = self.members.get_mut(key) {
+            member.outbox.acknowledge(up_to);
+            self.queue.reclaim(member);
         }
     }
 
@@ -251,7 +189,7 @@ impl Shard {
         let member = self.members.get_mut(key)?;
         member.is_suspended = true;
         member.is_blocked = false;
-        Some(std::mem::take(&mut member.outbox))
+        Some(member.outbox.lose_socket())
     }
 
     /// A suspended member has another socket, and is sent first a greeting, if there is one for it, and then what its
@@ -261,40 +199,33 @@ impl Shard {
             return;
         };
         member.is_suspended = false;
+        member.outbox.forget_expired(now);
         if let Some(frame) = greeting.and_then(|greeting| codec::encode(member.encoding(), greeting)) {
-            self.queue.push(key, member, Rc::new(Parcel::new(&frame, None)));
+            member.outbox.push_first(Rc::new(Parcel::new(&frame, None)));
         }
-        let Some(window) = member.window.as_mut() else {
-            return;
-        };
-        window.drop_expired(now);
-        let unacknowledged: Vec<_> = window.unacknowledged().cloned().collect();
-        for delivery in unacknowledged {
-            self.queue.add(key, member, delivery);
+        if !member.outbox.is_empty() {
+            self.queue.note(key, member);
         }
     }
 
     /// Hands out the members that must end because their window had no room for a message.
     pub fn take_overrun(&mut self) -> Vec<MemberKey> {
-        std::mem::take(&mut self.queue.overrun)
+        self.queue.take_overrun()
     }
 
     /// Whether so much is queued that it should be written, and sockets be read, before more is.
     pub fn needs_flush(&self) -> bool {
-        self.queue.has_full || self.queue.is_pressing || self.queue.fresh >= MANY_FRAMES
+        self.queue.needs_flush()
     }
 
     /// Whether nothing waits to be flushed.
     pub fn is_clean(&self) -> bool {
-        self.queue.dirty.is_empty() && self.queue.overrun.is_empty()
+        self.queue.is_clean()
     }
 
     /// Hands out the members to be flushed, in exchange for `empty`.
     pub fn take_dirty(&mut self, empty: Vec<MemberKey>) -> Vec<MemberKey> {
-        self.queue.fresh = 0;
-        self.queue.has_full = false;
-        self.queue.is_pressing = false;
-        std::mem::replace(&mut self.queue.dirty, empty)
+        self.queue.take_dirty(empty)
     }
 
     /// Whether a task waits for the member's socket.
@@ -320,14 +251,12 @@ impl Shard {
         let Some(member) = self.members.get_mut(key) else {
             return Flushed::Done;
         };
-        if let Some(buffer) = member.outbox.take_buffer() {
-            self.queue.reuse(buffer);
-        }
+        self.queue.reclaim(member);
         if written.is_ready() {
             member.is_blocked = false;
             return Flushed::Done;
         }
-        if member.outbox.exceeds(self.queue.limits.outbox_of(member)) {
+        if self.queue.is_full(member) {
             return Flushed::TooSlow;
         }
         if std::mem::replace(&mut member.is_blocked, true) { Flushed::StillBlocked } else { Flushed::Blocked }
@@ -345,7 +274,7 @@ impl Shard {
 
     /// Messages queued by fan-outs since the last call, by kind of member.
     pub fn take_deliveries(&mut self) -> [u64; DELIVERY_KINDS] {
-        std::mem::take(&mut self.queue.deliveries)
+        self.queue.take_deliveries()
     }
 }
 
@@ -360,72 +289,6 @@ pub enum Flushed {
     StillBlocked,
     /// The socket takes no more, and more waits than is allowed.
     TooSlow,
-}
-
-impl Queue {
-    pub(super) fn push(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
-        self.add(key, member, Delivery::plain(parcel));
-    }
-
-    fn add(&mut self, key: MemberKey, member: &mut Member, delivery: Delivery) {
-        member.outbox.add(delivery, || self.spare.pop().unwrap_or_default());
-        self.fresh += 1;
-        let is_full = member.outbox.exceeds(self.limits.outbox_of(member));
-        self.has_full |= is_full;
-        // A blocked member is written to by the task that waits for its socket, unless it has to be told apart.
-        if !member.is_dirty && (!member.is_blocked || is_full) {
-            member.is_dirty = true;
-            self.dirty.push(key);
-        }
-    }
-
-    /// Gives a message its place in a reliable member's window, and queues it if the member has a socket.
-    pub(super) fn push_sequenced(&mut self, key: MemberKey, member: &mut Member, parcel: &Rc<Parcel>) {
-        self.keep(key, member, |window, limits| window.push(parcel, limits));
-    }
-
-    /// The same for a message that tells of group states.
-    pub(super) fn push_state(
-        &mut self,
-        key: MemberKey,
-        member: &mut Member,
-        parcel: &Rc<Parcel>,
-        slot: &StateSlot,
-    ) {
-        self.keep(key, member, |window, limits| window.push_state(parcel, slot, limits));
-    }
-
-    fn keep(
-        &mut self,
-        key: MemberKey,
-        member: &mut Member,
-        keep: impl FnOnce(&mut Window, WindowLimits) -> Result<Delivery, Overrun>,
-    ) {
-        let Some(window) = member.window.as_mut().filter(|window| !window.is_overrun()) else {
-            return;
-        };
-        match keep(window, self.limits.window) {
-            Ok(delivery) if !member.is_suspended => {
-                self.is_pressing |= window.is_filling(self.limits.window);
-                self.add(key, member, delivery);
-            }
-            Ok(_) => {}
-            Err(Overrun) => {
-                self.overrun.push(key);
-                self.has_full = true;
-            }
-        }
-    }
-
-    pub(super) fn count_delivery(&mut self, member: &Member) {
-        self.deliveries[member.subprotocol.map_or(0, |subprotocol| subprotocol.index() + 1)] += 1;
-    }
-
-    fn reuse(&mut self, buffer: VecDeque<Delivery>) {
-        if self.spare.len() < MAX_SPARE && buffer.capacity() <= MAX_SPARE_LEN {
-            self.spare.push(buffer);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! What a reliable connection has been sent and has not acknowledged.
+//! The messages of a reliable connection, from when they are numbered until its client has acknowledged them.
 //!
-//! The window is a value: the shard puts messages in, the client's acknowledgements take them out, and a socket that
-//! takes the place of a lost one is sent what is left. Source: `client-protocols.md` 10.1.
+//! Each is kept once: first come those that the socket has taken, then those that wait for it. The shard puts messages
+//! in at the end, the client's acknowledgements take them out at the front, and a socket that takes the place of a lost
+//! one is sent all that is left. Source: `client-protocols.md` 10.1.
 //!
 //! An empty window owns no memory but its counters.
 
@@ -11,10 +12,12 @@ use std::rc::Rc;
 use codec::ids::SequenceId;
 use tokio::time::Instant;
 
-use super::outbox::{Delivery, Parcel};
-use states::StateFrames;
+use super::outbox::Buffer;
+use super::parcel::Parcel;
+use exceptions::Exceptions;
 pub(super) use states::StateSlot;
 
+mod exceptions;
 mod states;
 
 /// What a window may hold.
@@ -33,67 +36,116 @@ const STEPS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Overrun;
 
-/// See the module.
+/// See the module. Every delivery touches it, so it is no longer than a line of the cache: bytes are counted in 32 bits.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// Number of the last message, 0 before the first.
+    /// In the order of their numbers, which follow each other unless the exceptions say otherwise.
+    kept: Buffer,
+    /// Number of the last message that there was, 0 before the first.
     last: u64,
-    /// Sorted by number; those that have expired may be missing in between.
-    kept: VecDeque<Delivery>,
-    bytes: usize,
-    is_overrun: bool,
-    /// Which of them may be replaced and give way; absent while there are none.
-    states: Option<Box<StateFrames>>,
+    /// Bytes of those that are kept.
+    bytes: u32,
+    /// What few windows need.
+    exceptions: Option<Box<Exceptions>>,
+    /// How many of the first the socket has taken.
+    written: usize,
+    /// Bytes of those.
+    written_bytes: u32,
 }
 
 impl Window {
-    /// Gives a message the next number and keeps it. What comes back is for the outbox.
+    /// Gives a message the next number and keeps it. `spare` gives an empty buffer when the window has none.
     ///
     /// # Errors
     /// When it does not fit; from then on the window takes nothing.
-    pub(super) fn push(&mut self, parcel: &Rc<Parcel>, limits: WindowLimits) -> Result<Delivery, Overrun> {
-        let delivery = Delivery::sequenced(parcel, SequenceId(self.last + 1));
-        let len = delivery.len();
-        if !self.fits(len, limits) {
-            // Seldom enough to ask for the time only here.
-            self.drop_expired(Instant::now());
-            self.make_room(len, limits);
-            self.is_overrun = self.is_overrun || !self.fits(len, limits);
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        parcel: &Rc<Parcel>,
+        limits: WindowLimits,
+        spare: impl FnOnce() -> Buffer,
+    ) -> Result<(), Overrun> {
+        let len = parcel.len(SequenceId(self.last + 1));
+        if self.is_overrun() || !self.fits(len, limits) {
+            self.make_fit(len, limits)?;
         }
-        if self.is_overrun {
-            return Err(Overrun);
+        if self.kept.capacity() == 0 {
+            self.kept = spare();
         }
         self.last += 1;
-        self.bytes += len;
-        self.kept.push_back(delivery.clone());
-        Ok(delivery)
+        self.bytes += count(len);
+        self.kept.push_back(Rc::clone(parcel));
+        if self.exceptions.is_some() || parcel.expires() {
+            self.exceptions.get_or_insert_default().pushed(self.last, parcel);
+        }
+        Ok(())
     }
 
     /// Whether there is room for a message of `len` bytes.
+    #[inline]
     fn fits(&self, len: usize, limits: WindowLimits) -> bool {
-        self.kept.len() < limits.messages && self.bytes + len <= limits.bytes
+        let bytes = self.bytes as usize + len;
+        self.kept.len() < limits.messages && bytes <= limits.bytes.min(u32::MAX as usize)
+    }
+
+    #[cold]
+    fn make_fit(&mut self, len: usize, limits: WindowLimits) -> Result<(), Overrun> {
+        if !self.is_overrun() {
+            // Seldom enough to ask for the time only here.
+            self.drop_expired(Instant::now());
+            self.make_room(len, limits);
+            if self.fits(len, limits) {
+                return Ok(());
+            }
+            self.exceptions.get_or_insert_default().is_overrun = true;
+        }
+        Err(Overrun)
     }
 
     /// Whether the last message has filled another step of the upper half. Acknowledgements that have arrived should be
     /// read before more is put in.
+    #[inline]
     pub(super) fn is_filling(&self, limits: WindowLimits) -> bool {
-        let last = self.kept.back().map_or(0, Delivery::len);
-        enters_step(self.kept.len(), 1, limits.messages) || enters_step(self.bytes, last, limits.bytes)
+        let is_half_full = self.kept.len() >= limits.messages / 2 || self.bytes as usize >= limits.bytes / 2;
+        is_half_full && self.has_entered_step(limits)
+    }
+
+    #[cold]
+    fn has_entered_step(&self, limits: WindowLimits) -> bool {
+        let last = self.kept.back().map_or(0, |parcel| parcel.len(SequenceId(self.last)));
+        enters_step(self.kept.len(), 1, limits.messages)
+            || enters_step(self.bytes as usize, last, limits.bytes)
     }
 
     /// Whether a message did not fit.
+    #[inline]
     pub(super) fn is_overrun(&self) -> bool {
-        self.is_overrun
+        self.exceptions.as_ref().is_some_and(|exceptions| exceptions.is_overrun)
     }
 
     /// The client has all messages up to this number. One that it has acknowledged before changes nothing, one beyond
     /// the last means all.
     pub(super) fn acknowledge(&mut self, up_to: SequenceId) {
-        while let Some(delivery) = self.kept.pop_front_if(|delivery| delivery.id() <= up_to) {
-            self.bytes -= delivery.len();
-        }
-        if let Some(states) = &mut self.states {
-            states.acknowledge(up_to);
+        let gone = self.count_up_to(up_to);
+        let bytes = if gone == self.kept.len() {
+            self.kept.clear();
+            self.bytes
+        } else {
+            let first = self.last + 1 - self.kept.len() as u64;
+            let gone = self.kept.drain(..gone);
+            match self.exceptions.as_mut().and_then(|exceptions| exceptions.numbers.as_ref()) {
+                None => gone.zip(first..).map(|(parcel, number)| count(parcel.len(SequenceId(number)))).sum(),
+                Some(numbers) => {
+                    gone.zip(numbers).map(|(parcel, &number)| count(parcel.len(SequenceId(number)))).sum()
+                }
+            }
+        };
+        self.bytes -= bytes;
+        // Whatever is acknowledged unwritten is never written.
+        self.written_bytes = self.written_bytes.saturating_sub(bytes);
+        self.written = self.written.saturating_sub(gone);
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.acknowledged(up_to, gone, self.last);
         }
         self.release_if_empty();
     }
@@ -101,22 +153,207 @@ impl Window {
     /// Forgets messages that are of no use any more. The gap in the numbers does no harm: clients only look for the
     /// largest.
     pub(super) fn drop_expired(&mut self, now: Instant) {
-        self.kept.retain(|delivery| !delivery.has_expired(now));
-        self.bytes = self.kept.iter().map(Delivery::len).sum();
+        self.drop_expired_from(0, now);
+    }
+
+    /// The same for those that wait.
+    pub(super) fn drop_expired_waiting(&mut self, now: Instant) {
+        self.drop_expired_from(self.written, now);
+    }
+
+    fn drop_expired_from(&mut self, from: usize, now: Instant) {
+        let some_expire = self.exceptions.as_ref().is_some_and(|exceptions| exceptions.some_expire);
+        if some_expire && self.kept.range(from..).any(|parcel| parcel.has_expired(now)) {
+            self.retain(|position, parcel| position < from || !parcel.has_expired(now));
+        }
+    }
+
+    /// Forgets all messages but those that are worth keeping.
+    fn retain(&mut self, is_worth_keeping: impl Fn(usize, &Parcel) -> bool) {
+        let all = std::mem::take(&mut self.kept);
+        let mut numbers = self.take_numbers(all.len());
+        let written = std::mem::take(&mut self.written);
+        (self.bytes, self.written_bytes) = (0, 0);
+        let mut position = 0;
+        let mut left = VecDeque::with_capacity(all.len());
+        numbers.retain(|&number| {
+            let parcel = &all[position];
+            let stays = is_worth_keeping(position, parcel);
+            if stays {
+                let len = count(parcel.len(SequenceId(number)));
+                self.bytes += len;
+                if position < written {
+                    self.written += 1;
+                    self.written_bytes += len;
+                }
+                left.push_back(Rc::clone(parcel));
+            }
+            position += 1;
+            stays
+        });
+        self.kept = left;
+        self.give_numbers(numbers);
         self.release_if_empty();
     }
 
+    /// Forgets the message with this number, if it is kept.
+    fn remove(&mut self, id: SequenceId) {
+        let before = self.count_up_to(SequenceId(id.0.saturating_sub(1)));
+        if before == self.count_up_to(id) {
+            return;
+        }
+        let mut numbers = self.take_numbers(self.kept.len());
+        numbers.remove(before);
+        if let Some(parcel) = self.kept.remove(before) {
+            let len = count(parcel.len(id));
+            self.bytes -= len;
+            if before < self.written {
+                self.written -= 1;
+                self.written_bytes -= len;
+            }
+        }
+        self.give_numbers(numbers);
+    }
+
+    /// How many messages have this number or a smaller one.
+    fn count_up_to(&self, id: SequenceId) -> usize {
+        match self.exceptions.as_ref().and_then(|exceptions| exceptions.numbers.as_ref()) {
+            Some(numbers) => numbers.partition_point(|&number| number <= id.0),
+            None => {
+                let beyond = self.last.saturating_sub(id.0);
+                self.kept.len().saturating_sub(usize::try_from(beyond).unwrap_or(usize::MAX))
+            }
+        }
+    }
+
+    /// The numbers of all that is kept, to be changed and given back.
+    fn take_numbers(&mut self, count: usize) -> VecDeque<u64> {
+        let numbers = self.exceptions.as_mut().and_then(|exceptions| exceptions.numbers.take());
+        numbers.unwrap_or_else(|| (self.last + 1 - count as u64..=self.last).collect())
+    }
+
+    fn give_numbers(&mut self, numbers: VecDeque<u64>) {
+        let follow = numbers.front().is_none_or(|first| self.last + 1 - first == numbers.len() as u64);
+        if !follow {
+            self.exceptions.get_or_insert_default().numbers = Some(numbers);
+        }
+    }
+
     /// What has not been acknowledged, in the order of its numbers.
-    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = &Delivery> {
-        self.kept.iter()
+    #[cfg(test)]
+    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
+        self.from(0)
+    }
+
+    /// What of this waits for the socket.
+    #[inline]
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
+        self.from(self.written)
+    }
+
+    #[inline]
+    fn from(&self, position: usize) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
+        let numbers = self.exceptions.as_ref().and_then(|exceptions| exceptions.numbers.as_ref());
+        let first = self.last + 1 - self.kept.len() as u64;
+        let number = move |at: usize| numbers.map_or(first + at as u64, |numbers| numbers[at]);
+        let all = self.kept.range(position..).zip(position..);
+        all.map(move |(parcel, at)| (parcel, SequenceId(number(at))))
+    }
+
+    /// How many messages wait.
+    #[inline]
+    pub(super) fn waiting_len(&self) -> usize {
+        self.kept.len() - self.written
+    }
+
+    /// Bytes of the messages that wait.
+    #[inline]
+    pub(super) fn waiting_bytes(&self) -> usize {
+        (self.bytes - self.written_bytes) as usize
+    }
+
+    /// The socket has taken the first of those that wait, which has `len` bytes.
+    pub(super) fn wrote_one(&mut self, len: usize) {
+        self.written += 1;
+        self.written_bytes += count(len);
+    }
+
+    /// The socket has taken all that waited, messages and others.
+    #[inline]
+    pub(super) fn wrote_all(&mut self) {
+        self.written = self.kept.len();
+        self.written_bytes = self.bytes;
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.marks.clear();
+            self.release_if_empty();
+        }
+    }
+
+    /// The socket is lost, and what it has taken may be as well: everything waits again.
+    pub(super) fn rewind(&mut self) {
+        (self.written, self.written_bytes) = (0, 0);
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.marks.clear();
+        }
+    }
+
+    /// What waits, for a socket that takes leave.
+    pub(super) fn unwritten(&self) -> Self {
+        let mut rest = Self {
+            kept: self.kept.range(self.written..).cloned().collect(),
+            last: self.last,
+            bytes: self.bytes - self.written_bytes,
+            ..Self::default()
+        };
+        if let Some(exceptions) = &self.exceptions {
+            rest.exceptions = Some(Box::new(exceptions.after(self.written)));
+        }
+        rest
+    }
+
+    /// Notes for a frame without a number that is queued last that it goes behind all messages that there are.
+    pub(super) fn mark_last(&mut self) {
+        let last = self.last;
+        self.exceptions.get_or_insert_default().marks.push_back(last);
+    }
+
+    /// The same for one that is queued first: it goes before them.
+    pub(super) fn mark_first(&mut self) {
+        self.exceptions.get_or_insert_default().marks.push_front(0);
+    }
+
+    /// The socket has taken the first of the frames without a number.
+    pub(super) fn wrote_marked(&mut self) {
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.marks.pop_front();
+            self.release_if_empty();
+        }
+    }
+
+    /// For each frame without a number the message behind which it goes.
+    pub(super) fn marks(&self) -> impl Iterator<Item = SequenceId> {
+        let marks = self.exceptions.iter().flat_map(|exceptions| &exceptions.marks);
+        marks.map(|&number| SequenceId(number))
+    }
+
+    /// Gives the buffer back if it is empty.
+    #[inline]
+    pub(super) fn take_buffer(&mut self) -> Option<Buffer> {
+        let is_unused = self.kept.is_empty() && self.kept.capacity() > 0;
+        is_unused.then(|| std::mem::take(&mut self.kept))
     }
 
     fn release_if_empty(&mut self) {
-        if self.kept.is_empty() {
-            self.kept = VecDeque::new();
-            self.states = None;
+        if self.kept.is_empty() && self.exceptions.as_mut().is_some_and(|exceptions| exceptions.release()) {
+            self.exceptions = None;
         }
     }
+}
+
+/// Bytes of a message that has found room.
+#[inline]
+fn count(bytes: usize) -> u32 {
+    bytes as u32
 }
 
 /// Whether the last `added` of `held` led from one step of the upper half into the next.

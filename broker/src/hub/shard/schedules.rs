@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codec::ids::{GroupName, NodeId};
+use codec::subprotocol::Subprotocol;
 
 use super::*;
-use crate::hub::{Gather, Outgoing};
+use crate::hub::{Gather, OutboxLimits, Outgoing, WindowLimits};
 use crate::model::command::{Body, Command};
 use peer::{Line, Message, Peer, len_of};
 use steps::{Acknowledged, Step, To, schedule};
@@ -280,15 +281,18 @@ impl Model {
         for (at, peer) in self.peers.iter().enumerate() {
             let member = &self.shard.members[peer.key];
             assert_eq!(member.is_suspended, peer.line.is_none(), "peer {at}");
-            let Some(window) = &member.window else {
+            let Some(window) = member.outbox.window() else {
                 continue;
             };
             assert_eq!(window.is_overrun(), peer.is_overrun, "peer {at}");
             let kept = || window.unacknowledged();
             assert!(kept().count() <= LIMITS.window.messages, "peer {at}");
-            assert!(kept().map(|parcel| parcel.len()).sum::<usize>() <= LIMITS.window.bytes, "peer {at}");
-            let alive = kept().filter(|parcel| !parcel.has_expired(Instant::now()));
-            let alive: Vec<_> = alive.map(|parcel| (Some(parcel.id().0), parcel.len())).collect();
+            assert!(
+                kept().map(|(parcel, id)| parcel.len(id)).sum::<usize>() <= LIMITS.window.bytes,
+                "peer {at}"
+            );
+            let alive = kept().filter(|(parcel, _)| !parcel.has_expired(Instant::now()));
+            let alive: Vec<_> = alive.map(|(parcel, id)| (Some(id.0), parcel.len(id))).collect();
             let expected = peer.kept.iter().filter(|item| !item.has_expired());
             let expected: Vec<_> = expected.map(|item| (item.number, item.bytes.len())).collect();
             assert_eq!(alive, expected, "what peer {at} has not acknowledged");

@@ -8,7 +8,7 @@ use codec::message::{Content, Payload};
 use codec::subprotocol::Subprotocol;
 
 use super::*;
-use crate::hub::{Gather, Outgoing};
+use crate::hub::{Gather, OutboxLimits, Outgoing, WindowLimits};
 use crate::model::command::{Body, Command};
 
 const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000 };

@@ -11,7 +11,8 @@ use codec::ids::{ConnectionId, GroupName, SequenceId};
 use hashbrown::HashMap;
 
 use super::{Overrun, Window, WindowLimits};
-use crate::hub::outbox::{Delivery, Parcel};
+use crate::hub::outbox::Buffer;
+use crate::hub::parcel::Parcel;
 
 /// What a message tells the state of. A later message of the same slot replaces an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,32 +73,34 @@ impl Window {
         parcel: &Rc<Parcel>,
         slot: &StateSlot,
         limits: WindowLimits,
-    ) -> Result<Delivery, Overrun> {
-        let replaced = self.states.as_ref().map(|states| states.replaced_by(slot)).unwrap_or_default();
+        spare: impl FnOnce() -> Buffer,
+    ) -> Result<(), Overrun> {
+        let replaced = self.states().map(|states| states.replaced_by(slot)).unwrap_or_default();
         replaced.into_iter().for_each(|id| self.drop_state(id));
-        let delivery = self.push(parcel, limits)?;
-        self.states.get_or_insert_default().insert(delivery.id(), slot);
-        Ok(delivery)
+        self.push(parcel, limits, spare)?;
+        let exceptions = self.exceptions.get_or_insert_default();
+        exceptions.states.get_or_insert_default().insert(SequenceId(self.last), slot);
+        Ok(())
     }
 
     /// Lets the oldest messages of this kind give way until one of `len` bytes fits or none is left.
     pub(super) fn make_room(&mut self, len: usize, limits: WindowLimits) {
         while !self.fits(len, limits)
-            && let Some(oldest) = self.states.as_ref().and_then(|states| states.oldest())
+            && let Some(oldest) = self.states().and_then(|states| states.oldest())
         {
             self.drop_state(oldest);
         }
     }
 
+    fn states(&self) -> Option<&StateFrames> {
+        self.exceptions.as_ref()?.states.as_deref()
+    }
+
     fn drop_state(&mut self, id: SequenceId) {
-        if let Some(states) = &mut self.states {
+        if let Some(states) = self.exceptions.as_mut().and_then(|exceptions| exceptions.states.as_mut()) {
             states.remove(id);
         }
-        if let Ok(at) = self.kept.binary_search_by_key(&id, Delivery::id)
-            && let Some(delivery) = self.kept.remove(at)
-        {
-            self.bytes -= delivery.len();
-        }
+        self.remove(id);
     }
 }
 

@@ -13,7 +13,7 @@ fn parcel(content: &[u8], expires_at: Option<Instant>) -> Rc<Parcel> {
 
 /// Puts a message in and gives its number.
 fn push(window: &mut Window, content: &[u8], expires_at: Option<Instant>) -> Result<u64, Overrun> {
-    window.push(&parcel(content, expires_at), LIMITS).map(|delivery| delivery.id().0)
+    window.push(&parcel(content, expires_at), LIMITS, Buffer::new).map(|()| window.last)
 }
 
 /// A window with messages of one byte, which take three on the wire.
@@ -26,7 +26,7 @@ fn window_with(count: u64) -> Window {
 }
 
 fn ids(window: &Window) -> Vec<u64> {
-    window.kept.iter().map(|delivery| delivery.id().0).collect()
+    window.unacknowledged().map(|(_, id)| id.0).collect()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn an_acknowledgement_is_cumulative() {
             window.acknowledge(SequenceId(id));
         }
         assert_eq!(ids(&window), left, "{acknowledged:?}");
-        assert_eq!(window.bytes, 3 * left.len(), "{acknowledged:?}");
+        assert_eq!(window.bytes as usize, 3 * left.len(), "{acknowledged:?}");
         assert_eq!(window.last, 4, "numbers go on");
     };
     check(&[], &[1, 2, 3, 4]);
@@ -53,6 +53,8 @@ fn an_acknowledgement_is_cumulative() {
 fn an_empty_window_owns_no_memory() {
     let mut window = window_with(4);
     window.acknowledge(SequenceId(4));
+    assert!(window.take_buffer().is_some_and(|buffer| buffer.is_empty()), "the worker takes it back");
+    assert!(window.take_buffer().is_none() && window.exceptions.is_none());
     assert_eq!(window.kept.capacity(), 0);
 }
 
@@ -92,9 +94,8 @@ fn expired_messages_make_room_and_leave_a_gap() {
 fn a_window_says_when_it_fills_by_number_and_by_bytes() {
     let filling = |limits: WindowLimits, content: &[u8]| -> Vec<u64> {
         let mut window = Window::default();
-        let push = |id: &u64| {
-            let pushed = window.push(&parcel(content, None), limits).unwrap();
-            assert_eq!(pushed.id(), SequenceId(*id));
+        let push = |_: &u64| {
+            window.push(&parcel(content, None), limits, Buffer::new).unwrap();
             window.is_filling(limits)
         };
         (1..=16).filter(push).collect()
@@ -112,8 +113,10 @@ enum Step {
     Acknowledge,
     /// It acknowledges this.
     AcknowledgeAny(u64),
-    /// The socket takes so much of what waits, or the network loses it.
+    /// The socket takes so much of what waits.
     Write(usize),
+    /// The client reads so much of that.
+    Read(usize),
     /// The socket is lost, with what it holds.
     Lose,
     /// Another takes its place.
@@ -126,6 +129,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Acknowledge),
         1 => (0_u64..6).prop_map(Step::AcknowledgeAny),
         3 => (0_usize..5).prop_map(Step::Write),
+        3 => (0_usize..5).prop_map(Step::Read),
         1 => Just(Step::Lose),
         1 => Just(Step::Resume),
     ]
@@ -136,7 +140,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     window: Window,
     is_attached: bool,
-    wire: VecDeque<Delivery>,
+    /// What the socket has of messages that the client has not read yet.
+    wire: VecDeque<u64>,
     /// All that was ever sent.
     sent: Vec<u64>,
     /// All that the client has taken for new.
@@ -145,8 +150,11 @@ struct Model {
 }
 
 impl Model {
-    fn number_of(delivery: &Delivery) -> u64 {
-        u64::from_be_bytes(delivery.parcel().frame().content().try_into().unwrap())
+    /// The number that the message was given, which stands in it as well.
+    fn number_of((parcel, id): (&Rc<Parcel>, SequenceId)) -> u64 {
+        let content = u64::from_be_bytes(parcel.frame().content().try_into().unwrap());
+        assert_eq!(SequenceId(content), id);
+        content
     }
 
     fn take(&mut self, step: &Step) {
@@ -154,12 +162,9 @@ impl Model {
             Step::Push => {
                 let id = self.sent.len() as u64 + 1;
                 let limits = WindowLimits { messages: usize::MAX, bytes: usize::MAX };
-                let delivery = self.window.push(&parcel(&id.to_be_bytes(), None), limits).unwrap();
-                assert_eq!(delivery.id(), SequenceId(id));
+                self.window.push(&parcel(&id.to_be_bytes(), None), limits, Buffer::new).unwrap();
+                assert_eq!(self.window.last, id);
                 self.sent.push(id);
-                if self.is_attached {
-                    self.wire.push_back(delivery);
-                }
             }
             Step::Acknowledge => self.acknowledge(self.seen.last().copied().unwrap_or_default()),
             // A client that acknowledges what it has not seen has only itself to blame.
@@ -168,8 +173,15 @@ impl Model {
                 self.acknowledge(last.saturating_sub(back));
             }
             Step::Write(count) => {
-                for delivery in self.wire.drain(..count.min(self.wire.len())) {
-                    let id = Self::number_of(&delivery);
+                let waiting = self.window.waiting().take(if self.is_attached { count } else { 0 });
+                let taken: Vec<_> = waiting.map(|next| (Self::number_of(next), next.0.len(next.1))).collect();
+                for (id, len) in taken {
+                    self.window.wrote_one(len);
+                    self.wire.push_back(id);
+                }
+            }
+            Step::Read(count) => {
+                for id in self.wire.drain(..count.min(self.wire.len())) {
                     // What clients do with a message that they have seen before.
                     if self.seen.last().is_none_or(|&last| id > last) {
                         self.seen.push(id);
@@ -179,11 +191,9 @@ impl Model {
             Step::Lose => {
                 self.is_attached = false;
                 self.wire.clear();
+                self.window.rewind();
             }
-            Step::Resume => {
-                self.is_attached = true;
-                self.wire = self.window.unacknowledged().cloned().collect();
-            }
+            Step::Resume => self.is_attached = true,
         }
     }
 
@@ -206,6 +216,12 @@ proptest! {
         model.take(&Step::Lose);
         model.take(&Step::Resume);
         model.take(&Step::Write(usize::MAX));
+        model.take(&Step::Read(usize::MAX));
         prop_assert_eq!(&model.seen, &model.sent);
     }
+}
+
+#[test]
+fn a_window_is_no_longer_than_a_line_of_the_cache() {
+    assert_eq!(size_of::<Window>(), 64);
 }

@@ -68,6 +68,16 @@ impl Line {
         });
     }
 
+    /// What the client has is not sent to it again, unless that has begun.
+    fn drop_acknowledged(&mut self, up_to: u64) {
+        let begun = usize::from(!self.begun.is_empty());
+        let mut position = 0;
+        self.due.retain(|item| {
+            position += 1;
+            position <= begun || item.number.is_none_or(|number| number > up_to)
+        });
+    }
+
     pub(super) fn waiting(&self) -> usize {
         len_of(&self.due) - self.begun.len()
     }
@@ -121,6 +131,9 @@ impl Peer {
             // Beyond the last means all that there is, not what is still to be.
             self.acknowledged = self.acknowledged.max(up_to.min(self.sent.len() as u64));
             self.kept.retain(|item| item.number > Some(up_to));
+            if let Some(line) = &mut self.line {
+                line.drop_acknowledged(up_to);
+            }
         }
     }
 

@@ -1,0 +1,178 @@
+//! What is queued for the sockets of a shard, and which of them are to be written to.
+//!
+//! It stands apart from the members, so that both can be borrowed at once. The shard and its fan-outs are the callers.
+
+use std::rc::Rc;
+
+use codec::subprotocol::Subprotocol;
+
+use super::member::{Member, MemberKey};
+use super::outbox::{Buffer, OutboxLimits};
+use super::parcel::Parcel;
+use super::window::{Overrun, StateSlot, WindowLimits};
+
+/// Empty outbox buffers kept for the next flush; more are freed.
+const MAX_SPARE: usize = 4096;
+/// Largest outbox buffer kept, in frames; what a burst made larger is freed.
+const MAX_SPARE_LEN: usize = 64;
+/// Frames queued since the last flush after which the worker should flush in the middle of a turn.
+const MANY_FRAMES: usize = 65_536;
+
+/// Kinds of members that deliveries are counted for: those without a subprotocol, then each subprotocol.
+pub const DELIVERY_KINDS: usize = Subprotocol::ALL.len() + 1;
+/// Control frames, and their bytes, that may wait for a reliable connection beside what its window holds
+/// (`limits.md` 3).
+const CONTROL_FRAMES: OutboxLimits = OutboxLimits { messages: 32, bytes: 64 << 10 };
+
+/// What may wait for one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// In its outbox.
+    pub outbox: OutboxLimits,
+    /// In its window, if it is reliable. Its outbox can then take all that the window holds.
+    pub window: WindowLimits,
+}
+
+impl QueueLimits {
+    #[inline]
+    fn outbox_of(&self, member: &Member) -> OutboxLimits {
+        if member.outbox.window().is_none() {
+            return self.outbox;
+        }
+        OutboxLimits {
+            messages: self.outbox.messages.max(self.window.messages) + CONTROL_FRAMES.messages,
+            bytes: self.outbox.bytes.max(self.window.bytes) + CONTROL_FRAMES.bytes,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Queue {
+    limits: QueueLimits,
+    dirty: Vec<MemberKey>,
+    /// Members whose window had no room for a message. They must end.
+    overrun: Vec<MemberKey>,
+    spare: Vec<Buffer>,
+    /// Frames queued since the last flush.
+    fresh: usize,
+    /// An outbox has reached its limit; whether its socket is slow, a flush will tell.
+    has_full: bool,
+    /// A window is filling; whether its client is slow, its acknowledgements will tell.
+    is_pressing: bool,
+    /// Messages queued by fan-outs since they were last counted.
+    deliveries: [u64; DELIVERY_KINDS],
+}
+
+impl Queue {
+    /// For members with these limits.
+    pub(super) fn new(limits: QueueLimits) -> Self {
+        Self {
+            limits,
+            dirty: Vec::new(),
+            overrun: Vec::new(),
+            spare: Vec::new(),
+            fresh: 0,
+            has_full: false,
+            is_pressing: false,
+            deliveries: [0; DELIVERY_KINDS],
+        }
+    }
+
+    /// Queues a frame without a number for a member that has a socket.
+    #[inline]
+    pub(super) fn push(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
+        member.outbox.push(parcel, || self.spare.pop().unwrap_or_default());
+        self.note(key, member);
+    }
+
+    /// Queues a message for a member, with a number if it is reliable, and notes that it must end if its window has no
+    /// room. A message that tells the state of a `slot` takes the place of those that it replaces. What comes while a
+    /// reliable member has no socket waits for the next one.
+    #[inline]
+    pub(super) fn send(
+        &mut self,
+        key: MemberKey,
+        member: &mut Member,
+        parcel: &Rc<Parcel>,
+        slot: Option<&StateSlot>,
+    ) {
+        if member.outbox.window().is_some_and(|window| window.is_overrun()) {
+            return;
+        }
+        let spare = || self.spare.pop().unwrap_or_default();
+        match member.outbox.send(parcel, slot, self.limits.window, spare) {
+            Ok(()) if !member.is_suspended => {
+                let limits = self.limits.window;
+                self.is_pressing |= member.outbox.window().is_some_and(|window| window.is_filling(limits));
+                self.note(key, member);
+            }
+            Ok(()) => {}
+            Err(Overrun) => {
+                self.overrun.push(key);
+                self.has_full = true;
+            }
+        }
+    }
+
+    /// Notes that something was queued for a member that has a socket.
+    #[inline]
+    pub(super) fn note(&mut self, key: MemberKey, member: &mut Member) {
+        self.fresh += 1;
+        let is_full = self.is_full(member);
+        self.has_full |= is_full;
+        // A blocked member is written to by the task that waits for its socket, unless it has to be told apart.
+        if !member.is_dirty && (!member.is_blocked || is_full) {
+            member.is_dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    /// Whether more waits for a member than is allowed.
+    #[inline]
+    pub(super) fn is_full(&self, member: &Member) -> bool {
+        !member.outbox.is_bounded_by_window() && member.outbox.exceeds(self.limits.outbox_of(member))
+    }
+
+    pub(super) fn count_delivery(&mut self, member: &Member) {
+        self.deliveries[member.subprotocol.map_or(0, |subprotocol| subprotocol.index() + 1)] += 1;
+    }
+
+    /// Takes empty buffers back.
+    #[inline]
+    pub(super) fn reclaim(&mut self, member: &mut Member) {
+        while let Some(buffer) = member.outbox.take_buffer() {
+            if self.spare.len() < MAX_SPARE && buffer.capacity() <= MAX_SPARE_LEN {
+                self.spare.push(buffer);
+            }
+        }
+    }
+
+    /// Whether so much is queued that it should be written, and sockets be read, before more is.
+    pub(super) fn needs_flush(&self) -> bool {
+        self.has_full || self.is_pressing || self.fresh >= MANY_FRAMES
+    }
+
+    /// Whether nothing waits to be flushed.
+    pub(super) fn is_clean(&self) -> bool {
+        self.dirty.is_empty() && self.overrun.is_empty()
+    }
+
+    /// Hands out the members to be flushed, in exchange for `empty`.
+    pub(super) fn take_dirty(&mut self, empty: Vec<MemberKey>) -> Vec<MemberKey> {
+        self.fresh = 0;
+        self.has_full = false;
+        self.is_pressing = false;
+        std::mem::replace(&mut self.dirty, empty)
+    }
+
+    /// Hands out the members that must end because their window had no room for a message.
+    pub(super) fn take_overrun(&mut self) -> Vec<MemberKey> {
+        std::mem::take(&mut self.overrun)
+    }
+
+    /// Messages queued by fan-outs since the last call, by kind of member.
+    pub(super) fn take_deliveries(&mut self) -> [u64; DELIVERY_KINDS] {
+        std::mem::take(&mut self.deliveries)
+    }
+}
