@@ -8,12 +8,14 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codec::ids::{GroupName, HubName};
+use codec::message::{Content as MessageContent, Payload};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Semaphore, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -21,16 +23,18 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
-use crate::backplane::{Arrival, BusError, BusFull, Channel, Envelope, Receipt};
+use crate::backplane::{Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Receipt};
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
-use crate::model::command::{Target, Topic};
+use crate::model::command::{Body, Command, Target, Topic};
 
 const KEY: &str = "a-key-that-nobody-is-shown-in-this-test";
 
-/// Breaks in hub `broken`, and for groups of this name, while it is told to.
+/// Breaks in hub `broken`, and for groups of this name, while it is told to. In hub `slow` it waits to be told.
 struct Breaking {
     bus: LocalBus,
     is_broken: Arc<AtomicBool>,
+    is_watched: Arc<Semaphore>,
+    watches: UnboundedSender<()>,
 }
 
 impl Breaking {
@@ -57,6 +61,11 @@ impl Bus for Breaking {
     }
 
     fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
+        if matches!(channel, Channel::Topic(topic) if topic.hub.as_str() == "slow") {
+            let is_watched = Arc::clone(&self.is_watched);
+            self.watches.send(()).unwrap();
+            return async move { is_watched.acquire_owned().await.map(drop).map_err(|_| BusError) }.boxed();
+        }
         let watched = if self.fails(channel) { Err(BusError) } else { Ok(()) };
         ready(watched).boxed()
     }
@@ -77,6 +86,10 @@ struct Node {
     addresses: Addresses,
     is_broken: Arc<AtomicBool>,
     receiver: mpsc::Receiver<Arc<Receiver>>,
+    /// The watches in hub `slow` resolve when there are permits.
+    is_watched: Arc<Semaphore>,
+    /// Tells of each of these watches.
+    watches: UnboundedReceiver<()>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -103,17 +116,21 @@ impl Node {
         let broken = Arc::clone(&is_broken);
         let (stop, stopped) = oneshot::channel();
         let (sender, receiver) = mpsc::channel();
+        let (watching, watches) = unbounded_channel();
+        let is_watched = Arc::new(Semaphore::new(0));
+        let may_resolve = Arc::clone(&is_watched);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let link = async |receive: Receiver, _: &Metrics| {
                 let receive = Arc::new(receive);
                 sender.send(Arc::clone(&receive)).unwrap();
                 let bus = LocalBus::new(Box::new(move |arrival| receive(arrival)));
-                Ok(Arc::new(Breaking { bus, is_broken: broken }) as Arc<dyn Bus>)
+                let (is_watched, watches) = (may_resolve, watching);
+                Ok(Arc::new(Breaking { bus, is_broken: broken, is_watched, watches }) as Arc<dyn Bus>)
             };
             runtime.block_on(broker.run_on(link, async { drop(stopped.await) })).unwrap();
         });
-        Self { addresses, is_broken, receiver, _stop: stop }
+        Self { addresses, is_broken, receiver, is_watched, watches, _stop: stop }
     }
 
     /// What the node says of its health where clients are, and where monitoring is.
@@ -241,6 +258,45 @@ async fn a_node_that_cannot_hear_the_others_is_not_ready() {
     node.heal();
     for answer in node.health().await {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+/// A message of the application to a hub, as it comes from another node.
+fn message(hub: &str) -> Arrival {
+    let content = Body::from_application(MessageContent { payload: Payload::text("hi"), metadata: None });
+    let command = Command {
+        hub: HubName::new(hub).unwrap(),
+        target: Target::Hub,
+        body: content,
+        excluded: Vec::new(),
+        filter: None,
+        time_to_live: None,
+    };
+    let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
+    Arrival::Envelope(Envelope { origin: NodeId::new("other").unwrap(), content })
+}
+
+#[tokio::test]
+async fn what_comes_while_the_other_nodes_are_told_of_a_client_comes_after_connected() {
+    let mut node = Node::start();
+    node.heal();
+    let receive = node.receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    let mut neighbour = node.connect("chat", OFFERS[1]).await;
+    assert_eq!(next_json(&mut neighbour).await["event"], "connected");
+    for offer in [OFFERS[1], OFFERS[3]] {
+        let mut client = node.connect("slow", offer).await;
+        in_time(node.watches.recv()).await.unwrap();
+        // Both take the same way: when the second is there, the first has been dealt with.
+        receive(message("slow"));
+        receive(message("chat"));
+        assert_eq!(next_json(&mut neighbour).await["data"], "hi");
+        node.is_watched.add_permits(1);
+        assert_eq!(next_json(&mut client).await["event"], "connected");
+        assert_eq!(next_json(&mut client).await["data"], "hi");
+        // Whoever comes next waits again.
+        client.close(None).await.unwrap();
+        while in_time(client.next()).await.is_some() {}
+        node.is_watched.forget_permits(1);
     }
 }
 

@@ -31,8 +31,9 @@ use super::recovery::{self, Desks, Reservation, Unreachable};
 use super::socket::Socket;
 use crate::auth::audience::{Origins, Peer, RequestOrigin};
 use crate::events::{Attaching, Correspondence};
-use crate::hub::NewMember;
+use crate::hub::{MemberKey, NewMember};
 use crate::model::close::CloseReason;
+use crate::router::Pending;
 use crate::session::{Opening, Session};
 use crate::settings::Settings;
 use crate::telemetry::metrics::ConnectOutcome;
@@ -306,16 +307,35 @@ impl Handshake {
         let arrival = Arrival { key, connections, socket, session, correspondence, keep_alive, permit };
         let connection = Rc::new(Connection::new(arrival));
         self.connections.insert(&connection);
-        if !pending.is_settled() && self.connections.router.settle(pending).await.is_err() {
-            self.count(ConnectOutcome::ServiceFault);
-            self.connections.end(key, CloseReason::NotActivated);
-        } else {
+        // Before whatever reaches the connection while the other nodes are told of it.
+        self.connections.router.shard().tell(key, &greeting);
+        if self.activate(key, pending).await {
             self.count(ConnectOutcome::Accepted);
             tracing::info!(%hub, connection = %member.connection_id, "connection started");
-            self.connections.router.shard().tell(key, &greeting);
             self.connections.raise_start(&connection);
+        } else {
+            self.count(ConnectOutcome::ServiceFault);
+            self.connections.end(key, CloseReason::NotActivated);
         }
         connection::start(connection, first);
+    }
+
+    /// Waits until whatever is sent to a new connection reaches it; false when that cannot be promised. The client sees
+    /// nothing before.
+    async fn activate(&self, key: MemberKey, pending: Pending) -> bool {
+        if pending.is_settled() {
+            return true;
+        }
+        let router = &self.connections.router;
+        router.shard().hold(key);
+        let is_active = router.settle(pending).await.is_ok();
+        let mut shard = router.shard();
+        if is_active {
+            shard.release(key);
+        } else {
+            shard.forget_queued(key);
+        }
+        is_active
     }
 }
 

@@ -228,6 +228,28 @@ impl Shard {
         self.queue.take_dirty(empty)
     }
 
+    /// Lets what is queued for a new member wait, and makes its socket count as blocked, until [`Shard::release`].
+    pub fn hold(&mut self, key: MemberKey) {
+        if let Some(member) = self.members.get_mut(key) {
+            member.is_blocked = true;
+        }
+    }
+
+    /// Lets the socket of a held member be written to.
+    pub fn release(&mut self, key: MemberKey) {
+        if let Some(member) = self.members.get_mut(key) {
+            member.is_blocked = false;
+            self.queue.note(key, member);
+        }
+    }
+
+    /// Forgets what is queued for a held member, who is to see nothing of it.
+    pub fn forget_queued(&mut self, key: MemberKey) {
+        if let Some(member) = self.members.get_mut(key) {
+            member.outbox = Outbox::default();
+        }
+    }
+
     /// Whether a task waits for the member's socket.
     pub fn is_blocked(&self, key: MemberKey) -> bool {
         self.members.get(key).is_some_and(|member| member.is_blocked)
