@@ -33,7 +33,8 @@ use crate::auth::audience::{Origins, Peer, RequestOrigin};
 use crate::events::{Attaching, Correspondence};
 use crate::hub::{MemberKey, NewMember};
 use crate::model::close::CloseReason;
-use crate::router::Pending;
+use crate::model::command::{Target, Topic};
+use crate::router::{Expected, Pending};
 use crate::session::{Opening, Session};
 use crate::settings::Settings;
 use crate::telemetry::metrics::ConnectOutcome;
@@ -73,6 +74,8 @@ struct Newcomer {
     correspondence: Correspondence,
     keep_alive: u8,
     permit: Permit,
+    /// What is watched before the client has its answer, if it takes that for the start.
+    expected: Option<Expected>,
 }
 
 impl Handshake {
@@ -180,7 +183,11 @@ impl Handshake {
         let keep_alive = self.settings.borrow().hub(&guest.hub).keep_alive_interval.as_secs();
         let keep_alive = u8::try_from(keep_alive).unwrap_or(u8::MAX);
         correspondence.agreed(guest.agreed());
-        Ok(Newcomer { guest, connection_id, correspondence, keep_alive, permit })
+        let expected = match guest.subprotocol {
+            Some(_) => None,
+            None => Some(router.expect(topics(&guest)).await),
+        };
+        Ok(Newcomer { guest, connection_id, correspondence, keep_alive, permit, expected })
     }
 
     /// One of the connections that the node may have.
@@ -286,7 +293,8 @@ impl Handshake {
         };
         let connections = &self.connections;
         let router = &connections.router;
-        let Newcomer { guest, connection_id, correspondence, keep_alive, permit } = newcomer;
+        let Newcomer { guest, connection_id, correspondence, keep_alive, permit, expected: _expected } =
+            newcomer;
         let speech = guest.speech();
         let Guest { hub, claims, permissions, subprotocol, .. } = guest;
         let member = NewMember {
@@ -337,6 +345,14 @@ impl Handshake {
         }
         is_active
     }
+}
+
+/// Everything that a client hears from the start.
+fn topics(guest: &Guest) -> Vec<Topic> {
+    let user = guest.claims.user_id.clone().map(Target::User);
+    let groups = guest.claims.groups.iter().cloned().map(Target::Group);
+    let targets = [Target::Hub].into_iter().chain(user).chain(groups);
+    targets.map(|target| Topic { hub: guest.hub.clone(), target }).collect()
 }
 
 /// Seconds since 1970.

@@ -5,6 +5,7 @@
 //! REST are not known here; they are the callers.
 
 mod exchange;
+mod expected;
 mod group_state;
 mod survey;
 
@@ -25,6 +26,7 @@ use crate::hub::{
 use crate::model::command::{Command, Target, Topic};
 
 pub use exchange::Exchange;
+pub use expected::Expected;
 pub use group_state::ShowError;
 
 /// Longest time that anything may take that somebody awaits: an answer, or room.

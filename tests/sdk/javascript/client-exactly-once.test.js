@@ -22,8 +22,8 @@ const CLIENT_PUBLISHERS = 22;
 /** Callers of the service API that publish. */
 const SERVICE_PUBLISHERS = 2;
 const PUBLISHERS = CLIENT_PUBLISHERS + SERVICE_PUBLISHERS;
-/** Each publisher sends to so many groups, in turn. */
-const GROUPS_OF_PUBLISHER = 4;
+/** Each publisher sends to so many groups, in turn. Over a Redis Cluster there is an order for each group alone. */
+const GROUPS_OF_PUBLISHER = process.env.REDIS === "cluster" ? 1 : 4;
 /** Messages that a publisher sends before it looks what became of them. */
 const BATCH = 20;
 /** Milliseconds without any message after which nothing more is expected. */

@@ -82,3 +82,19 @@ async fn calls_awaited_one_after_another_arrive_in_order_whichever_nodes_took_th
         }
     }
 }
+
+#[tokio::test]
+async fn a_client_without_a_subprotocol_is_reached_from_its_first_moment() {
+    let nodes = Nodes::start();
+    let keeper = nodes.node(1).connect("chat", ClientSpec::json()).await;
+    for number in 0..100 {
+        // Everything is new each time, so that the node has to tell the others of it.
+        let spec = ClientSpec::simple().user(&format!("user-{number}")).group(&format!("group-{number}"));
+        let mut client = nodes.node(1).open("chat", spec).await;
+        for target in [format!("users/user-{number}/:send"), format!("groups/group-{number}/:send")] {
+            send(&nodes, &target).await;
+            assert_eq!(client.next_text().await, target);
+        }
+    }
+    keeper.close().await;
+}
