@@ -5,7 +5,7 @@
 //! brings messages, a task of the main runtime does what is done now and then; both take the lock of `ears` for as long
 //! as it takes to hand on what is due, so that nothing is overtaken.
 //!
-//! Locks, in their order: `ears`, then one of the others. A receiver is called under `ears` and may publish, but
+//! Locks, in their order: `ears`, then `wishes`, then one of the others. A receiver is called under `ears` and may publish, but
 //! neither watch nor unwatch; these take any lock but `ears`.
 
 mod arrivals;

@@ -67,7 +67,6 @@ impl Inner {
         let mut wishes = lock(&self.wishes);
         let due = wishes.take_due(Instant::now());
         due.iter().for_each(|name| links.unsubscribe(name));
-        drop(wishes);
         lock(&self.forgotten).extend(due);
     }
 
