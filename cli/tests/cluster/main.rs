@@ -9,6 +9,7 @@
 )]
 
 mod apart;
+mod failures;
 mod harness;
 mod linked;
 #[path = "../../../broker/tests/support/mod.rs"]
