@@ -36,3 +36,18 @@ fn what_a_node_misses_while_its_connection_is_made_anew_is_repaired_by_its_sende
     assert!(counted(&cluster, ASKED) >= TIMES as f64);
     assert_eq!(counted(&cluster, LOST), 0.0);
 }
+
+#[test]
+fn a_stalled_node_that_redis_has_given_up_gets_what_it_has_missed() {
+    let mut cluster = start();
+    let traffic = Traffic::start(&cluster, &[(Kind::Reliable, 2), (Kind::Plain, 2), (Kind::Plain, 3)]);
+    let ears = hearing(&mut cluster);
+    cluster.node(2).pause();
+    assert_eq!(cluster.redis().ask(&format!("CLIENT KILL ID {}", ears[1])).as_deref(), Some(":1\r\n"));
+    traffic.goes_on();
+    cluster.node(2).resume();
+    traffic.flows();
+    traffic.expect_whole();
+    assert!(cluster.node(2).metric(ASKED) > 0.0);
+    assert_eq!(counted(&cluster, LOST), 0.0);
+}

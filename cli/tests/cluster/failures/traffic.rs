@@ -79,6 +79,13 @@ impl Traffic {
         eventually("new numbers at every member", || self.progress.seen.iter().all(has_seen).then_some(()));
     }
 
+    /// Waits until more has been published and acknowledged, whoever sees it.
+    pub(super) fn goes_on(&self) {
+        let published = || self.progress.published.load(Ordering::Relaxed);
+        let expected = published() + FLOWING;
+        eventually("new numbers", || (published() >= expected).then_some(()));
+    }
+
     /// Ends the traffic. Every member must have seen each number that was acknowledged to its publisher, once and in
     /// order, on the socket that it has had from the start.
     pub(super) fn expect_whole(self) {
