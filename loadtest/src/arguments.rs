@@ -29,7 +29,10 @@ pub(crate) enum Command {
     Reliable(ReliableArguments),
     /// A group's traffic while another hub's event handler hangs, and while it is dead
     Isolation(IsolationArguments),
-    /// All scenarios in a small form within a few seconds; checks deliveries, never speed
+    /// Members on the publisher's own node and on others, linked by Redis: latency, and what a message costs Redis and
+    /// the nodes
+    Nodes(NodesArguments),
+    /// All scenarios but `nodes` in a small form within a few seconds; checks deliveries, never speed
     Smoke(SmokeArguments),
     /// Run the limit of the machine as a server: a bare loop that writes one prebuilt frame to every socket
     LimitServer(LimitArguments),
@@ -240,6 +243,38 @@ pub(crate) struct IsolationArguments {
     pub(crate) seconds: u32,
     /// Rounds, each with a server of its own and all phases; the report shows medians of ratios within a round
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Write the report to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Arguments of `nodes`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodesArguments {
+    /// Program whose subcommand `broker` is a node
+    #[arg(long, value_name = "FILE", default_value = "target/release/hubbub")]
+    pub(crate) hubbub: PathBuf,
+    /// Program of the Redis that links the nodes
+    #[arg(long, value_name = "FILE", default_value = "redis-server")]
+    pub(crate) redis_server: PathBuf,
+    /// How many nodes to start, up to 8, with a Redis of their own each time
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [1, 2, 4],
+          value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) nodes: Vec<u8>,
+    /// Threads of each node that hold connections
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: u32,
+    /// Members of the group on each node
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) members: u32,
+    /// Messages per second of the phase with a fixed rate
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: u32,
+    #[command(flatten)]
+    pub(crate) publish: PublishArguments,
+    /// How often everything is measured; the report shows medians
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
     /// Write the report to this file as JSON too
     #[arg(long, value_name = "FILE")]

@@ -19,6 +19,11 @@ use self::latency::Percentiles;
 /// A publish that leaves later than this after it was due makes the fixed rate untrue.
 const LATEST_SEND: Duration = Duration::from_secs(1);
 
+/// The goal for members on other nodes: this many times the 99th percentile of members on the publisher's own node ...
+const ELSEWHERE_TIMES: f64 = 3.0;
+/// ... and so many milliseconds more.
+const ELSEWHERE_MILLIS: f64 = 1.0;
+
 /// Who was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
@@ -28,12 +33,21 @@ pub(crate) enum Subject {
     Limit(LimitKind),
     /// The limit of echoes.
     Proxy,
+    /// An installation of so many brokers, 1 to 8.
+    Nodes(u8),
 }
+
+/// Names of installations in tables and files, by their number of brokers.
+const NODES: [&str; 8] =
+    ["1 node", "2 nodes", "3 nodes", "4 nodes", "5 nodes", "6 nodes", "7 nodes", "8 nodes"];
 
 impl Subject {
     /// All, in the order of the table's columns.
-    const ALL: [Self; 4] =
-        [Self::Server, Self::Limit(LimitKind::Single), Self::Limit(LimitKind::Coalescing), Self::Proxy];
+    fn all() -> impl Iterator<Item = Self> {
+        let alone =
+            [Self::Server, Self::Limit(LimitKind::Single), Self::Limit(LimitKind::Coalescing), Self::Proxy];
+        alone.into_iter().chain((1..=NODES.len() as u8).map(Self::Nodes))
+    }
 
     /// Name in tables and files.
     pub(crate) const fn name(self) -> &'static str {
@@ -42,6 +56,7 @@ impl Subject {
             Self::Limit(LimitKind::Single) => "limit-single",
             Self::Limit(LimitKind::Coalescing) => "limit-coalescing",
             Self::Proxy => "limit-proxy",
+            Self::Nodes(count) => NODES[(count as usize - 1) % NODES.len()],
         }
     }
 }
@@ -74,6 +89,15 @@ pub(crate) enum Figure {
     LatencyP90,
     LatencyP99,
     LatencyMax,
+    /// Milliseconds until the same messages reached members on nodes other than their publisher's; the figures above
+    /// are those of members on its own node then.
+    OtherLatencyP50,
+    OtherLatencyP99,
+    OtherLatencyMax,
+    /// The 99th percentile on other nodes in relation to that on the publisher's own.
+    OtherP99ToOwn,
+    /// 1 when the 99th percentile on other nodes is within the goal, 0 when it is not.
+    OtherWithinGoal,
     /// The 99th percentile in relation to that of the round's first phase.
     LatencyP99ToFirst,
     /// The median in relation to that of the round's first phase.
@@ -90,7 +114,13 @@ pub(crate) enum Figure {
     HandlerCores,
     /// Cores that this program used.
     GeneratorCores,
+    /// Cores that Redis used.
+    RedisCores,
     Publishes,
+    PublishesPerSecond,
+    /// Messages for each second of processor time of all brokers together.
+    PublishesPerCpuSecond,
+    PublishesPerRedisCpuSecond,
     Deliveries,
     DeliveryRatio,
     /// Acknowledgements that reliable members sent.
@@ -197,6 +227,21 @@ impl PhaseReport {
         }
     }
 
+    /// Adds percentiles of the same messages' latencies on nodes other than their publisher's, beside those of its own
+    /// node, which were added before. Nothing of none.
+    pub(crate) fn add_latencies_elsewhere(&mut self, latencies: &mut [u32]) {
+        let (Some(other), Some(own_p99)) = (Percentiles::of(latencies), self.figure(Figure::LatencyP99))
+        else {
+            return;
+        };
+        self.add(Figure::OtherLatencyP50, other.p50);
+        self.add(Figure::OtherLatencyP99, other.p99);
+        self.add(Figure::OtherLatencyMax, other.max);
+        self.add(Figure::OtherP99ToOwn, other.p99 / own_p99);
+        let is_within = other.p99 <= ELSEWHERE_TIMES * own_p99 + ELSEWHERE_MILLIS;
+        self.add(Figure::OtherWithinGoal, f64::from(u8::from(is_within)));
+    }
+
     /// Every member must have received every message, in order, and be there still.
     pub(crate) fn check_deliveries(&mut self, expected: u64, tally: &Tally) {
         if tally.deliveries != expected {
@@ -293,7 +338,7 @@ impl Report {
             let mut reports = self.runs.iter().flat_map(|run| &run.subjects);
             reports.any(|report| report.subject == subject.name())
         };
-        Subject::ALL.into_iter().filter(took_part).collect()
+        Subject::all().filter(took_part).collect()
     }
 
     /// Whether no subject had a fault in any run.

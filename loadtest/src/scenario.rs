@@ -1,11 +1,12 @@
 //! What is measured: each scenario runs over every subject, as often as asked, and makes one report.
 //!
-//! A subject is the broker, one of the limit servers or the limit proxy; all take part in each run, so that a ratio never compares two
-//! moments of a noisy machine. `main` is the caller.
+//! A subject is the broker, one of the limit servers, the limit proxy or an installation of several brokers; all take
+//! part in each run, so that a ratio never compares two moments of a noisy machine. `main` is the caller.
 
 mod echo;
 mod idle;
 mod isolation;
+mod nodes;
 mod publish;
 mod reliable;
 
@@ -15,8 +16,8 @@ use codec::subprotocol::Subprotocol;
 
 use crate::arguments::{
     Common, EchoArguments, EchoPhase, FanoutArguments, GroupsArguments, HttpVersion, IdleArguments,
-    IsolationArguments, MemberEncoding, MemberProtocol, PhaseKind, Protocol, PublishArguments,
-    ReliableArguments, SmokeArguments,
+    IsolationArguments, MemberEncoding, MemberProtocol, NodesArguments, PhaseKind, Protocol,
+    PublishArguments, ReliableArguments, SmokeArguments,
 };
 use crate::client::{Check, ClientError, Members, Plan};
 use crate::process::{ProcessError, allow_connections};
@@ -71,7 +72,7 @@ impl Target<'_> {
     ) -> Result<Members, ClientError> {
         let subprotocol = match self.subject {
             Subject::Server => protocol.subprotocol(),
-            Subject::Limit(_) | Subject::Proxy => Subprotocol::Json,
+            Subject::Limit(_) | Subject::Proxy | Subject::Nodes(_) => Subprotocol::Json,
         };
         let (threads, users) = (self.common.threads, self.common.users);
         let access = self.server.access.clone();
@@ -81,7 +82,7 @@ impl Target<'_> {
     /// The limit server sends one prebuilt frame, whose number never changes.
     fn check(&self) -> Check {
         match self.subject {
-            Subject::Server => Check::Numbers,
+            Subject::Server | Subject::Nodes(_) => Check::Numbers,
             Subject::Limit(_) | Subject::Proxy => Check::Counts,
         }
     }
@@ -150,7 +151,18 @@ pub(crate) fn isolation(arguments: &IsolationArguments) -> Result<bool, Scenario
     conclude(&report, arguments.json.as_deref())
 }
 
-/// All scenarios in small; true when every message arrived. No speed is asked for, hence no limit beside a server.
+/// Several nodes on one Redis; true when every message arrived.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn nodes(arguments: &NodesArguments) -> Result<bool, ScenarioError> {
+    let most = arguments.nodes.iter().copied().max().unwrap_or_default();
+    allow_connections(arguments.members.saturating_mul(most.into()))?;
+    let report = nodes::run(arguments)?;
+    conclude(&report, arguments.json.as_deref())
+}
+
+/// All scenarios of one server in small; true when every message arrived. No speed is asked for, hence no limit beside a server.
 /// Those with an event handler need a server that is started here, as they bring its settings.
 ///
 /// # Errors
@@ -272,7 +284,7 @@ fn start(subject: Subject, common: &Common, payload: u32) -> Result<Server, Scen
         (Subject::Limit(kind), ..) => Server::start_limit(kind, payload, hub)?,
         (Subject::Server, Some(command), ..) => Server::start(command, hub)?,
         (Subject::Server, None, Some(text), Some(pid)) => Server::attach(text, pid, hub)?,
-        (Subject::Server | Subject::Proxy, ..) => return Err(ScenarioError::NoSubject),
+        (Subject::Server | Subject::Proxy | Subject::Nodes(_), ..) => return Err(ScenarioError::NoSubject),
     };
     Ok(server)
 }

@@ -3,6 +3,8 @@
 //!
 //! Knows nothing of what is measured. `scenario` calls it.
 
+mod cluster;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -14,6 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::access::{Access, AccessError};
 use crate::arguments::{HandlerMode, HttpVersion, LimitKind};
 use crate::process::Process;
+
+pub(crate) use self::cluster::{Cluster, Programs};
 
 /// What the line with the connection string starts with.
 const CONNECTION_STRING: &str = "Connection string:";
@@ -59,6 +63,10 @@ pub(crate) enum ServerError {
     Silent { command: String, line: &'static str },
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error("no port is free for Redis: {0}")]
+    Port(std::io::Error),
+    #[error("broker {number} was not ready for traffic within 20 seconds")]
+    NotReady { number: u8 },
     #[error("cannot find this program's own file, which is started as limit and as handler: {0}")]
     OwnFile(std::io::Error),
 }
@@ -113,22 +121,23 @@ impl Handler {
     pub(crate) fn start(version: HttpVersion, mode: HandlerMode) -> Result<Self, ServerError> {
         let mut command = own_program()?;
         command.args(["handler", "--http-version", version.name(), "--mode", mode.name()]);
-        let Spawned { text, process, started } = spawn_until(&mut command, "loadtest handler", HANDLER_URL)?;
-        Ok(Self { url: text, version, process, _started: started })
+        let spawned = spawn_until(&mut command, "loadtest handler", HANDLER_URL, behind(HANDLER_URL))?;
+        let Spawned { found, process, started } = spawned;
+        Ok(Self { url: found, version, process, _started: started })
     }
 }
 
 /// A program that has said where it is.
-struct Spawned {
+struct Spawned<T> {
     /// What it said.
-    text: String,
+    found: T,
     process: Process,
     started: Started,
 }
 
-impl Spawned {
+impl Spawned<String> {
     fn into_server(self, hub: &str) -> Result<Server, ServerError> {
-        let access = Access::new(&self.text, hub)?;
+        let access = Access::new(&self.found, hub)?;
         Ok(Server { access, process: self.process, _started: Some(self.started) })
     }
 }
@@ -137,31 +146,41 @@ fn own_program() -> Result<Command, ServerError> {
     Ok(Command::new(std::env::current_exe().map_err(ServerError::OwnFile)?))
 }
 
-fn spawn(command: &mut Command, shown: &str) -> Result<Spawned, ServerError> {
-    spawn_until(command, shown, CONNECTION_STRING)
+fn spawn(command: &mut Command, shown: &str) -> Result<Spawned<String>, ServerError> {
+    spawn_until(command, shown, CONNECTION_STRING, behind(CONNECTION_STRING))
 }
 
-/// Starts a program and waits for the line that starts with `line`.
-fn spawn_until(command: &mut Command, shown: &str, line: &'static str) -> Result<Spawned, ServerError> {
+/// Finds what stands behind these words in a line.
+fn behind(words: &'static str) -> impl Fn(&str) -> Option<String> {
+    move |line| line.split_once(words).map(|(_, text)| text.trim().to_owned())
+}
+
+/// Starts a program and waits for the line that `find` knows; errors call that line `line`.
+fn spawn_until<T: Send + 'static>(
+    command: &mut Command,
+    shown: &str,
+    line: &'static str,
+    find: impl Fn(&str) -> Option<T> + Send + 'static,
+) -> Result<Spawned<T>, ServerError> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| ServerError::Start { command: shown.to_owned(), error })?;
     let process = Process::new(child.id());
-    let (found, text) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
     let output = child.stdout.take();
-    let output = output.map(|output| std::thread::spawn(move || read_output(output, line, &found)));
+    let output = output.map(|output| std::thread::spawn(move || read_output(output, find, &tell)));
     // From here on an early return stops the child.
     let started = Started { child, output };
     let silent = || ServerError::Silent { command: shown.to_owned(), line };
-    let text = text.recv_timeout(START_DEADLINE).map_err(|_| silent())?;
-    Ok(Spawned { text, process, started })
+    let found = told.recv_timeout(START_DEADLINE).map_err(|_| silent())?;
+    Ok(Spawned { found, process, started })
 }
 
 /// Reads to the end, because a server whose output nobody reads would come to a halt.
-fn read_output(output: ChildStdout, wanted: &str, found: &mpsc::Sender<String>) {
+fn read_output<T>(output: ChildStdout, find: impl Fn(&str) -> Option<T>, tell: &mpsc::Sender<T>) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
-        if let Some((_, text)) = line.split_once(wanted) {
+        if let Some(found) = find(&line) {
             // Nobody waits for a second one.
-            let _ = found.send(text.trim().to_owned());
+            let _ = tell.send(found);
         }
     }
 }

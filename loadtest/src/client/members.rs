@@ -64,12 +64,12 @@ impl Members {
         Ok(members)
     }
 
-    /// Begins a phase; returns when every member knows of it.
+    /// Begins a phase, which several sets of members may share; returns when every member knows of it.
     ///
     /// # Errors
     /// [`ClientError::ThreadEnded`] or what ended the thread.
-    pub(crate) fn begin(&self, phase: Phase) -> Result<(), ClientError> {
-        let phase = Arc::new(phase);
+    pub(crate) fn begin(&self, phase: impl Into<Arc<Phase>>) -> Result<(), ClientError> {
+        let phase = phase.into();
         self.order(|| Order::Begin(Arc::clone(&phase)))?;
         self.wait("told of the phase", |answer| matches!(answer, Answer::Begun).then_some(()))?;
         Ok(())
@@ -107,9 +107,7 @@ impl Members {
             Answer::Tally(tally) => Some(tally),
             _ => None,
         })?;
-        let mut sum = Tally::default();
-        tallies.into_iter().for_each(|tally| sum.add(tally));
-        Ok(sum)
+        Ok(Tally::sum(tallies))
     }
 
     /// All members close their WebSockets; returns when the server has closed them too.

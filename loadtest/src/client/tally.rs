@@ -27,8 +27,14 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds another thread's.
-    pub(crate) fn add(&mut self, other: Self) {
+    /// Of all threads, or of all sets of members.
+    pub(crate) fn sum(tallies: Vec<Self>) -> Self {
+        let mut sum = Self::default();
+        tallies.into_iter().for_each(|tally| sum.add(tally));
+        sum
+    }
+
+    fn add(&mut self, other: Self) {
         self.deliveries += other.deliveries;
         self.disordered += other.disordered;
         self.out_of_sequence += other.out_of_sequence;

@@ -26,6 +26,11 @@ impl Figure {
             Self::LatencyP90 => "latency p90 ms",
             Self::LatencyP99 => "latency p99 ms",
             Self::LatencyMax => "latency max ms",
+            Self::OtherLatencyP50 => "other nodes: p50 ms",
+            Self::OtherLatencyP99 => "other nodes: p99 ms",
+            Self::OtherLatencyMax => "other nodes: max ms",
+            Self::OtherP99ToOwn => "other nodes' p99 / own p99",
+            Self::OtherWithinGoal => "within the goal",
             Self::LatencyP99ToFirst => "p99 / p99 of first phase",
             Self::LatencyP50ToFirst => "p50 / p50 of first phase",
             Self::LatestSend => "latest send ms late",
@@ -35,7 +40,11 @@ impl Figure {
             Self::ServerCores => "cores used by the server",
             Self::HandlerCores => "cores used by the handler",
             Self::GeneratorCores => "cores used by the generator",
+            Self::RedisCores => "cores used by Redis",
             Self::Publishes => "publishes",
+            Self::PublishesPerSecond => "publishes per second",
+            Self::PublishesPerCpuSecond => "publishes per server CPU s",
+            Self::PublishesPerRedisCpuSecond => "publishes per Redis CPU s",
             Self::Deliveries => "deliveries",
             Self::DeliveryRatio => "delivery ratio",
             Self::Acknowledgements => "acknowledgements",
@@ -56,6 +65,8 @@ impl Figure {
             | Self::ServerCores
             | Self::HandlerCores
             | Self::GeneratorCores
+            | Self::RedisCores
+            | Self::OtherP99ToOwn
             | Self::LatencyP99ToFirst
             | Self::LatencyP50ToFirst
             | Self::CostToPlain
@@ -64,10 +75,21 @@ impl Figure {
             | Self::LatencyP90
             | Self::LatencyP99
             | Self::LatencyMax
+            | Self::OtherLatencyP50
+            | Self::OtherLatencyP99
+            | Self::OtherLatencyMax
             | Self::LatestSend
             | Self::ServerCpuSeconds => 2,
             Self::MicrosPerConnect => 1,
             _ => 0,
+        }
+    }
+
+    /// A value as the table shows it.
+    fn text(self, value: f64) -> String {
+        match self {
+            Self::OtherWithinGoal => if value < 1.0 { "no" } else { "yes" }.to_owned(),
+            _ => number(value, self.decimals()),
         }
     }
 
@@ -124,7 +146,7 @@ impl FigureMedians {
         write!(f, "{:<28}", self.figure.label())?;
         for subject in subjects {
             let value = self.by_subject.get(subject.name());
-            let text = value.map_or_else(|| "-".to_owned(), |value| number(*value, self.figure.decimals()));
+            let text = value.map_or_else(|| "-".to_owned(), |value| self.figure.text(*value));
             write!(f, " {text:>16}")?;
         }
         for limit in limits(subjects) {

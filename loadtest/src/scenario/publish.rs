@@ -1,6 +1,7 @@
 //! A publisher and the members of its groups: what each delivery costs the server, how late it is, whether all arrive.
 
-use std::sync::mpsc;
+use std::slice;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use codec::subprotocol::Subprotocol;
@@ -11,7 +12,7 @@ use crate::arguments::{MemberProtocol, PhaseKind, PublishArguments};
 use crate::client::{
     Check, Members, Phase, Plan, Progress, PublishPlan, Publisher, Schedule, Sent, Tally, Window,
 };
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::report::{Figure, PhaseReport};
 use crate::server::Server;
 
@@ -39,20 +40,29 @@ pub(super) struct Shape<'a> {
 }
 
 /// What a phase needs: what members must know, how to publish.
-struct Prepared {
-    name: &'static str,
+pub(super) struct Prepared {
+    pub(super) name: &'static str,
     publisher: Publisher,
     phase: Phase,
     plan: PublishPlan,
 }
 
+/// Who takes part in a phase.
+pub(super) struct Parties<'a> {
+    /// What is measured; times are added up.
+    pub(super) servers: &'a [Process],
+    /// Sets that together are all members.
+    pub(super) members: &'a [Members],
+}
+
 /// What came of it.
 pub(super) struct Outcome {
-    sent: Sent,
-    tally: Tally,
-    elapsed: Duration,
-    /// Processor time of the server.
-    cpu: Duration,
+    pub(super) sent: Sent,
+    /// What each set of members received.
+    pub(super) tallies: Vec<Tally>,
+    pub(super) elapsed: Duration,
+    /// Processor time of all servers.
+    pub(super) cpu: Duration,
     /// Processor time of this program.
     own_cpu: Duration,
 }
@@ -87,7 +97,7 @@ impl Shape<'_> {
     }
 
     /// Connects the publisher and plans the phase; a phase at a fixed rate starts within moments.
-    fn prepare(&self, kind: PhaseKind, access: &Access, check: Check) -> Result<Prepared, Fault> {
+    pub(super) fn prepare(&self, kind: PhaseKind, access: &Access, check: Check) -> Result<Prepared, Fault> {
         let publisher = Publisher::connect(access, self.groups, self.publish.payload)?;
         let duration = Duration::from_secs(u64::from(self.publish.seconds));
         Ok(match kind {
@@ -118,7 +128,8 @@ pub(super) fn run(target: &Target<'_>, shape: &Shape<'_>) -> Result<Vec<PhaseRep
     for &kind in &shape.publish.phases {
         let prepared = shape.prepare(kind, &target.server.access, target.check())?;
         let name = prepared.name;
-        let outcome = publish(target.server, &members, prepared, shape.members)?;
+        let parties = Parties { servers: &[target.server.process], members: slice::from_ref(&members) };
+        let outcome = publish(&parties, prepared, shape)?;
         reports.push(report(name, shape, outcome));
     }
     Ok(reports)
@@ -132,29 +143,38 @@ pub(super) fn measure(
     shape: &Shape<'_>,
 ) -> Result<Outcome, Fault> {
     let prepared = shape.prepare(kind, &server.access, Check::Numbers)?;
-    publish(server, members, prepared, shape.members)
+    publish(&Parties { servers: &[server.process], members: slice::from_ref(members) }, prepared, shape)
 }
 
-fn publish(
-    server: &Server,
-    members: &Members,
+/// Publishes what was prepared for this shape, and waits until all of it has arrived or no more comes.
+pub(super) fn publish(
+    parties: &Parties<'_>,
     prepared: Prepared,
-    members_per_group: u32,
+    shape: &Shape<'_>,
 ) -> Result<Outcome, Fault> {
-    let (server, own) = (server.process, Process::current());
-    members.begin(prepared.phase)?;
-    let (started, cpu_before, own_before) = (Instant::now(), server.cpu_time()?, own.cpu_time()?);
+    let (members, own) = (parties.members, Process::current());
+    let phase = Arc::new(prepared.phase);
+    members.iter().try_for_each(|set| set.begin(Arc::clone(&phase)))?;
+    let (started, cpu_before, own_before) = (Instant::now(), total_cpu(parties.servers)?, own.cpu_time()?);
     let sent = prepared.publisher.publish(&prepared.plan)?;
-    members.await_deliveries(sent.publishes * u64::from(members_per_group));
+    // The sets have equally many members of each group.
+    let each = sent.publishes * u64::from(shape.members) / members.len().max(1) as u64;
+    members.iter().for_each(|set| set.await_deliveries(each));
     let elapsed = started.elapsed();
-    let cpu = server.cpu_time()?.saturating_sub(cpu_before);
+    let cpu = total_cpu(parties.servers)?.saturating_sub(cpu_before);
     let own_cpu = own.cpu_time()?.saturating_sub(own_before);
-    Ok(Outcome { sent, tally: members.tally()?, elapsed, cpu, own_cpu })
+    let tallies = members.iter().map(Members::tally).collect::<Result<_, _>>()?;
+    Ok(Outcome { sent, tallies, elapsed, cpu, own_cpu })
+}
+
+fn total_cpu(processes: &[Process]) -> Result<Duration, ProcessError> {
+    processes.iter().map(|process| process.cpu_time()).sum()
 }
 
 /// The figures of a phase, and whether all messages arrived.
 pub(super) fn report(name: &'static str, shape: &Shape<'_>, outcome: Outcome) -> PhaseReport {
-    let Outcome { sent, mut tally, elapsed, cpu, own_cpu } = outcome;
+    let Outcome { sent, tallies, elapsed, cpu, own_cpu } = outcome;
+    let mut tally = Tally::sum(tallies);
     let expected = sent.publishes * u64::from(shape.members);
     let deliveries = tally.deliveries as f64;
     let mut report = PhaseReport::new(name);

@@ -1,0 +1,146 @@
+//! Several brokers and the Redis that links them, each a process of its own on free ports, with nothing kept on disk.
+//!
+//! `scenario` calls it. All of them have the same access key and workers; each broker is entered by its own address.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::{START_DEADLINE, Server, ServerError, Started, behind, spawn_until};
+use crate::access::Access;
+use crate::process::Process;
+
+/// Key of these brokers, who live as long as a measurement and listen on the loopback only.
+const ACCESS_KEY: &str = "this-key-guards-nothing-but-a-load-test";
+/// What Redis says when it listens.
+const REDIS_READY: &str = "Ready to accept connections";
+/// What a broker says when it listens.
+const LISTENING: &str = "listening";
+/// How long a broker may take to answer whether it is ready.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+/// Between two such questions.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// What a cluster is started from.
+pub(crate) struct Programs<'a> {
+    pub(crate) hubbub: &'a Path,
+    pub(crate) redis_server: &'a Path,
+    /// Threads of each broker that hold connections.
+    pub(crate) workers: u32,
+}
+
+/// Running brokers and their Redis. All of it ends when this is dropped, Redis last.
+pub(crate) struct Cluster {
+    /// In the order of their names.
+    pub(crate) brokers: Vec<Server>,
+    /// What is measured of Redis.
+    pub(crate) redis: Process,
+    /// Only kept to end it.
+    _redis: Started,
+}
+
+/// A line of a broker's log, as far as it matters here.
+#[derive(Deserialize)]
+struct Entry {
+    level: String,
+    message: String,
+    listen: Option<SocketAddr>,
+    operations: Option<SocketAddr>,
+}
+
+/// Where a broker listens.
+struct Addresses {
+    clients: SocketAddr,
+    operations: SocketAddr,
+}
+
+impl Cluster {
+    /// Starts Redis and `count` brokers, and waits until each broker is ready.
+    ///
+    /// # Errors
+    /// [`ServerError`] when one of them cannot be started, or does not get ready within 20 seconds.
+    pub(crate) fn start(programs: &Programs<'_>, count: u8, hub: &str) -> Result<Self, ServerError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ServerError::Port)?;
+        let address = listener.local_addr().map_err(ServerError::Port)?;
+        // Redis cannot choose a port itself.
+        drop(listener);
+        let mut command = Command::new(programs.redis_server);
+        command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
+        command.args(["--save", "", "--appendonly", "no"]).arg("--dir").arg(std::env::temp_dir());
+        let shown = programs.redis_server.to_string_lossy();
+        let redis = spawn_until(&mut command, &shown, REDIS_READY, behind(REDIS_READY))?;
+        let url = format!("redis://{address}");
+        let brokers = (1..=count).map(|number| start_broker(programs, number, &url, hub));
+        Ok(Self { brokers: brokers.collect::<Result<_, _>>()?, redis: redis.process, _redis: redis.started })
+    }
+}
+
+fn start_broker(programs: &Programs<'_>, number: u8, redis: &str, hub: &str) -> Result<Server, ServerError> {
+    // The log goes to the standard error. With `exec` the shell becomes the broker, which is what is measured.
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec "$0" broker "$@" 2>&1"#]).arg(programs.hubbub);
+    command.args(["--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--redis", redis, "--node-id", &format!("n{number}")]);
+    command.args(["--workers", &programs.workers.to_string()]).env("HUBBUB_ACCESS_KEY", ACCESS_KEY);
+    let shown = format!("{} broker", programs.hubbub.display());
+    let spawned = spawn_until(&mut command, &shown, LISTENING, read_log)?;
+    let Addresses { clients, operations } = spawned.found;
+    let deadline = Instant::now() + START_DEADLINE;
+    while !is_ready(operations) {
+        if Instant::now() > deadline {
+            return Err(ServerError::NotReady { number });
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+    let access = format!("Endpoint=http://{clients};AccessKey={ACCESS_KEY};Version=1.0;");
+    let access = Access::new(&access, hub)?;
+    Ok(Server { access, process: spawned.process, _started: Some(spawned.started) })
+}
+
+/// Finds where a broker listens, and repeats what it says beyond the ordinary.
+fn read_log(line: &str) -> Option<Addresses> {
+    let Ok(Entry { level, message, listen, operations }) = serde_json::from_str(line) else {
+        eprintln!("{line}");
+        return None;
+    };
+    if level != "INFO" {
+        eprintln!("{line}");
+    }
+    let (clients, operations) = listen.zip(operations).filter(|_| message == LISTENING)?;
+    Some(Addresses { clients, operations })
+}
+
+/// Whether a broker would be given traffic. One that does not answer would not.
+fn is_ready(operations: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&operations, ANSWER_DEADLINE)?;
+        stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
+        stream.write_all(b"GET /health/ready HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.split_ascii_whitespace().nth(1) == Some("200"))
+    };
+    ask().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_says_where_a_broker_listens() {
+        let check = |line: &str, expected: Option<&str>| {
+            let found = read_log(line).map(|addresses| addresses.clients.to_string());
+            assert_eq!(found.as_deref(), expected, "{line}");
+        };
+        let addresses = r#""listen":"127.0.0.1:81","operations":"127.0.0.1:82""#;
+        check(&format!(r#"{{"level":"INFO","message":"listening",{addresses}}}"#), Some("127.0.0.1:81"));
+        check(&format!(r#"{{"level":"INFO","message":"stopping",{addresses}}}"#), None);
+        check(r#"{"level":"INFO","message":"listening"}"#, None);
+        check("error: what a broker says before it has a log", None);
+    }
+}
