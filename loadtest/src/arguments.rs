@@ -146,6 +146,22 @@ pub(crate) struct GroupsArguments {
     pub(crate) common: Common,
 }
 
+/// What is sent to one group by one publisher, how often that is measured, and where to write what came of it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GroupTraffic {
+    /// Messages per second of the phase with a fixed rate
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: u32,
+    #[command(flatten)]
+    pub(crate) publish: PublishArguments,
+    /// How often everything is measured; the report shows medians
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Write the report to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 /// Arguments of `reliable`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReliableArguments {
@@ -159,17 +175,8 @@ pub(crate) struct ReliableArguments {
     /// Members of the group
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) members: u32,
-    /// Messages per second of the phase with a fixed rate
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) rate: u32,
     #[command(flatten)]
-    pub(crate) publish: PublishArguments,
-    /// Rounds, each with all protocols; the report shows medians of ratios within a round
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) runs: u32,
-    /// Write the report to this file as JSON too
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    pub(crate) traffic: GroupTraffic,
 }
 
 /// Arguments of `echo`.
@@ -258,27 +265,18 @@ pub(crate) struct NodesArguments {
     /// Program of the Redis that links the nodes
     #[arg(long, value_name = "FILE", default_value = "redis-server")]
     pub(crate) redis_server: PathBuf,
+    /// Threads of each node that hold connections
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: u32,
     /// How many nodes to start, up to 8, with a Redis of their own each time
     #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [1, 2, 4],
           value_parser = clap::value_parser!(u8).range(1..=8))]
     pub(crate) nodes: Vec<u8>,
-    /// Threads of each node that hold connections
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub(crate) workers: u32,
     /// Members of the group on each node
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) members: u32,
-    /// Messages per second of the phase with a fixed rate
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) rate: u32,
     #[command(flatten)]
-    pub(crate) publish: PublishArguments,
-    /// How often everything is measured; the report shows medians
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) runs: u32,
-    /// Write the report to this file as JSON too
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    pub(crate) traffic: GroupTraffic,
 }
 
 /// Arguments of `smoke`.

@@ -15,8 +15,8 @@ use std::path::Path;
 use codec::subprotocol::Subprotocol;
 
 use crate::arguments::{
-    Common, EchoArguments, EchoPhase, FanoutArguments, GroupsArguments, HttpVersion, IdleArguments,
-    IsolationArguments, MemberEncoding, MemberProtocol, NodesArguments, PhaseKind, Protocol,
+    Common, EchoArguments, EchoPhase, FanoutArguments, GroupTraffic, GroupsArguments, HttpVersion,
+    IdleArguments, IsolationArguments, MemberEncoding, MemberProtocol, NodesArguments, PhaseKind, Protocol,
     PublishArguments, ReliableArguments, SmokeArguments,
 };
 use crate::client::{Check, ClientError, Members, Plan};
@@ -138,7 +138,7 @@ pub(crate) fn echo(arguments: &EchoArguments) -> Result<bool, ScenarioError> {
 pub(crate) fn reliable(arguments: &ReliableArguments) -> Result<bool, ScenarioError> {
     allow_connections(arguments.members)?;
     let report = reliable::run(arguments)?;
-    conclude(&report, arguments.json.as_deref())
+    conclude(&report, arguments.traffic.json.as_deref())
 }
 
 /// A group beside a handler that hangs or is dead; true when every message arrived.
@@ -159,7 +159,7 @@ pub(crate) fn nodes(arguments: &NodesArguments) -> Result<bool, ScenarioError> {
     let most = arguments.nodes.iter().copied().max().unwrap_or_default();
     allow_connections(arguments.members.saturating_mul(most.into()))?;
     let report = nodes::run(arguments)?;
-    conclude(&report, arguments.json.as_deref())
+    conclude(&report, arguments.traffic.json.as_deref())
 }
 
 /// All scenarios of one server in small; true when every message arrived. No speed is asked for, hence no limit beside a server.
@@ -213,10 +213,7 @@ fn short_reliable(server_command: &str, publish: PublishArguments) -> ReliableAr
         server_command: server_command.to_owned(),
         encodings: MemberEncoding::BOTH.to_vec(),
         members: 50,
-        rate: 100,
-        publish,
-        runs: 1,
-        json: None,
+        traffic: GroupTraffic { rate: 100, publish, runs: 1, json: None },
     }
 }
 

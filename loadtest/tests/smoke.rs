@@ -115,6 +115,18 @@ fn echoes_are_measured_beside_nothing_when_there_is_no_server() {
 }
 
 #[test]
+fn programs_of_a_cluster_that_do_not_start_are_named() {
+    let absent = loadtest(&["nodes", "--redis-server", "no-such-redis"]);
+    assert_eq!(absent.status.code(), Some(1));
+    let log = text(&absent.stderr);
+    assert!(log.contains("cannot start `no-such-redis`"), "{log}");
+    let silent = loadtest(&["nodes", "--redis-server", "true"]);
+    assert_eq!(silent.status.code(), Some(1));
+    let log = text(&silent.stderr);
+    assert!(log.contains("`true` printed no line \"Ready to accept connections ...\""), "{log}");
+}
+
+#[test]
 fn a_command_that_is_no_server_is_named() {
     let output = loadtest(&["smoke", "--server-command", "true", "--without-limits"]);
     assert_eq!(output.status.code(), Some(1));

@@ -187,6 +187,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_goal_is_met_or_not() {
+        let texts = [0.0, 0.5, 1.0].map(|value| Figure::OtherWithinGoal.text(value));
+        assert_eq!(texts, ["no", "no", "yes"]);
+        assert_eq!(Figure::OtherP99ToOwn.text(1.5), "1.500");
+    }
+
+    #[test]
     fn thousands_are_set_apart() {
         let check = |value, decimals, expected: &str| assert_eq!(number(value, decimals), expected);
         check(0.0, 0, "0");

@@ -11,7 +11,7 @@ use codec::subprotocol::Subprotocol;
 
 use super::publish::{self, Outcome, Parties, Shape};
 use super::{Fault, ScenarioError};
-use crate::arguments::{NodesArguments, PhaseKind, PublishArguments};
+use crate::arguments::{GroupTraffic, NodesArguments, PhaseKind, PublishArguments};
 use crate::client::{Check, ClientError, Members, Plan, Tally};
 use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
 use crate::server::{Cluster, Programs};
@@ -22,18 +22,19 @@ const WARM_UP: u32 = 1;
 
 /// Measures each number of nodes as often as asked.
 pub(super) fn run(arguments: &NodesArguments) -> Result<Report, ScenarioError> {
-    let NodesArguments { hubbub, redis_server, workers, members, rate, publish, .. } = arguments;
+    let NodesArguments { hubbub, redis_server, workers, members, traffic, .. } = arguments;
+    let GroupTraffic { rate, publish, .. } = traffic;
     let programs = Programs { hubbub, redis_server, workers: *workers };
     let title = format!(
         "nodes: a group of {members} on each node of {workers} worker(s), {} bytes; paced at {rate} messages/s",
         publish.payload
     );
     let mut runs = Vec::new();
-    for run in 1..=arguments.runs {
+    for run in 1..=traffic.runs {
         let mut subjects = Vec::new();
         for &count in &arguments.nodes {
             let subject = Subject::Nodes(count).name();
-            eprintln!("{title}: run {run} of {}, {subject}", arguments.runs);
+            eprintln!("{title}: run {run} of {}, {subject}", traffic.runs);
             let cluster = Cluster::start(&programs, count, HUB)?;
             let members = members * u32::from(count);
             let shape = Shape { name: "nodes", groups: 1, members, rate: *rate, publish };

@@ -6,7 +6,7 @@
 
 use super::publish::{self, Shape};
 use super::{Fault, ScenarioError};
-use crate::arguments::{MemberProtocol, PhaseKind, PublishArguments, ReliableArguments};
+use crate::arguments::{GroupTraffic, MemberProtocol, PhaseKind, PublishArguments, ReliableArguments};
 use crate::client::Members;
 use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
 use crate::server::Server;
@@ -20,7 +20,8 @@ const WARM_UP: u32 = 1;
 
 /// Measures as many rounds as asked.
 pub(super) fn run(arguments: &ReliableArguments) -> Result<Report, ScenarioError> {
-    let ReliableArguments { members, rate, ref publish, runs, .. } = *arguments;
+    let GroupTraffic { rate, ref publish, runs, .. } = arguments.traffic;
+    let members = arguments.members;
     let window = Some(publish.window.unwrap_or(WINDOW));
     let publish = PublishArguments { window, ..publish.clone() };
     let shape = Shape { name: "reliable", groups: 1, members, rate, publish: &publish };
