@@ -107,8 +107,8 @@ pub(crate) struct PublishArguments {
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=60_000))]
     pub(crate) payload: u32,
     /// Saturation: most messages of one group that are not yet delivered to all its members; by default 512,000
-    /// (with more than one group 128,000) divided by all members, within 4 and 256, and for `reliable` 128. Keep it below
-    /// the server's bound for slow clients
+    /// (with more than one group 128,000) divided by all members, within 4 and 256; for `reliable` 128 and for `nodes` 256.
+    /// Keep it below the server's bound for slow clients
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     pub(crate) window: Option<u32>,
 }

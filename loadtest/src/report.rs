@@ -56,7 +56,7 @@ impl Subject {
             Self::Limit(LimitKind::Single) => "limit-single",
             Self::Limit(LimitKind::Coalescing) => "limit-coalescing",
             Self::Proxy => "limit-proxy",
-            Self::Nodes(count) => NODES[(count as usize - 1) % NODES.len()],
+            Self::Nodes(count) => NODES[count.saturating_sub(1) as usize % NODES.len()],
         }
     }
 }
@@ -240,6 +240,11 @@ impl PhaseReport {
         self.add(Figure::OtherP99ToOwn, other.p99 / own_p99);
         let is_within = other.p99 <= ELSEWHERE_TIMES * own_p99 + ELSEWHERE_MILLIS;
         self.add(Figure::OtherWithinGoal, f64::from(u8::from(is_within)));
+    }
+
+    /// What was wrong with another phase is wrong with this one too.
+    pub(crate) fn add_faults(&mut self, other: Self) {
+        self.faults.extend(other.faults);
     }
 
     /// Every member must have received every message, in order, and be there still.

@@ -17,27 +17,28 @@ use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
 use crate::server::{Cluster, Programs};
 
 const HUB: &str = "loadtest";
+/// Messages on their way at most, unless asked otherwise: the same for every number of nodes.
+const WINDOW: u32 = 256;
 /// Seconds of each phase before the first one that counts, so that no node is cold.
 const WARM_UP: u32 = 1;
 
 /// Measures each number of nodes as often as asked.
 pub(super) fn run(arguments: &NodesArguments) -> Result<Report, ScenarioError> {
     let NodesArguments { hubbub, redis_server, workers, members, traffic, .. } = arguments;
-    let GroupTraffic { rate, publish, .. } = traffic;
+    let GroupTraffic { rate, ref publish, runs: rounds, .. } = *traffic;
+    let window = Some(publish.window.unwrap_or(WINDOW));
+    let publish = PublishArguments { window, ..publish.clone() };
     let programs = Programs { hubbub, redis_server, workers: *workers };
-    let title = format!(
-        "nodes: a group of {members} on each node of {workers} worker(s), {} bytes; paced at {rate} messages/s",
-        publish.payload
-    );
+    let share = Shape { name: "nodes", groups: 1, members: *members, rate, publish: &publish };
+    let title = format!("{}; so many members on each node, of {workers} worker(s)", share.title());
     let mut runs = Vec::new();
-    for run in 1..=traffic.runs {
+    for run in 1..=rounds {
         let mut subjects = Vec::new();
         for &count in &arguments.nodes {
             let subject = Subject::Nodes(count).name();
-            eprintln!("{title}: run {run} of {}, {subject}", traffic.runs);
+            eprintln!("{title}: run {run} of {rounds}, {subject}");
             let cluster = Cluster::start(&programs, count, HUB)?;
-            let members = members * u32::from(count);
-            let shape = Shape { name: "nodes", groups: 1, members, rate: *rate, publish };
+            let shape = Shape { members: members * u32::from(count), ..share };
             let phases = measure(&cluster, &shape);
             let phases = phases.map_err(|fault| ScenarioError::Fault { subject, fault })?;
             subjects.push(SubjectReport { subject, phases });
@@ -47,12 +48,17 @@ pub(super) fn run(arguments: &NodesArguments) -> Result<Report, ScenarioError> {
     Ok(Report::new(title, runs))
 }
 
-/// Measures one cluster: all members join, then one phase follows the other.
+/// Measures one cluster: all members join, then one phase follows the other. What went wrong in the short phases before
+/// them is a fault of them too.
 fn measure(cluster: &Cluster, shape: &Shape<'_>) -> Result<Vec<PhaseReport>, Fault> {
     let members = connect(cluster, shape)?;
     let short = PublishArguments { seconds: WARM_UP, ..shape.publish.clone() };
-    phases(cluster, &members, &Shape { publish: &short, ..*shape })?;
-    phases(cluster, &members, shape)
+    let warm_ups = phases(cluster, &members, &Shape { publish: &short, ..*shape })?;
+    let mut reports = phases(cluster, &members, shape)?;
+    for (report, warm_up) in reports.iter_mut().zip(warm_ups) {
+        report.add_faults(warm_up);
+    }
+    Ok(reports)
 }
 
 /// Connects each node's share of the members; the first node's come first.

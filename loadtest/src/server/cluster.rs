@@ -83,7 +83,8 @@ fn start_broker(programs: &Programs<'_>, number: u8, redis: &str, hub: &str) -> 
     // The log goes to the standard error. With `exec` the shell becomes the broker, which is what is measured.
     let mut command = Command::new("sh");
     command.args(["-c", r#"exec "$0" broker "$@" 2>&1"#]).arg(programs.hubbub);
-    command.args(["--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0"]);
+    command.args(["--log-format", "json", "--log-level", "info"]);
     command.args(["--redis", redis, "--node-id", &format!("n{number}")]);
     command.args(["--workers", &programs.workers.to_string()]).env("HUBBUB_ACCESS_KEY", ACCESS_KEY);
     let shown = format!("{} broker", programs.hubbub.display());
