@@ -120,6 +120,9 @@ pub(crate) enum Figure {
     PublishesPerSecond,
     /// Messages for each second of processor time of all brokers together.
     PublishesPerCpuSecond,
+    /// Messages that Redis has taken from all brokers; what brokers tell each other of themselves is among them.
+    RedisPublishes,
+    /// Such messages for each second of its processor time.
     PublishesPerRedisCpuSecond,
     Deliveries,
     DeliveryRatio,

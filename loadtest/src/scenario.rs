@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     Client(#[from] ClientError),
     #[error(transparent)]
     Process(#[from] ProcessError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
     #[error("a thread of this program has ended")]
     ThreadEnded,
 }

@@ -17,7 +17,7 @@ use crate::access::{Access, AccessError};
 use crate::arguments::{HandlerMode, HttpVersion, LimitKind};
 use crate::process::Process;
 
-pub(crate) use self::cluster::{Cluster, Programs};
+pub(crate) use self::cluster::{Cluster, Programs, Redis};
 
 /// What the line with the connection string starts with.
 const CONNECTION_STRING: &str = "Connection string:";
@@ -67,6 +67,8 @@ pub(crate) enum ServerError {
     Port(std::io::Error),
     #[error("broker {number} was not ready for traffic within 20 seconds")]
     NotReady { number: u8 },
+    #[error("Redis does not say how much it has done: {0}")]
+    Statistics(std::io::Error),
     #[error("cannot find this program's own file, which is started as limit and as handler: {0}")]
     OwnFile(std::io::Error),
 }

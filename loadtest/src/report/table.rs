@@ -44,6 +44,7 @@ impl Figure {
             Self::Publishes => "publishes",
             Self::PublishesPerSecond => "publishes per second",
             Self::PublishesPerCpuSecond => "publishes per server CPU s",
+            Self::RedisPublishes => "publishes that Redis took",
             Self::PublishesPerRedisCpuSecond => "publishes per Redis CPU s",
             Self::Deliveries => "deliveries",
             Self::DeliveryRatio => "delivery ratio",

@@ -14,7 +14,7 @@ use super::{Fault, ScenarioError};
 use crate::arguments::{GroupTraffic, NodesArguments, PhaseKind, PublishArguments};
 use crate::client::{Check, ClientError, Members, Plan, Tally};
 use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
-use crate::server::{Cluster, Programs};
+use crate::server::{Cluster, Programs, Redis};
 
 const HUB: &str = "loadtest";
 /// Messages on their way at most, unless asked otherwise: the same for every number of nodes.
@@ -85,11 +85,11 @@ fn phase(
     let prepared = shape.prepare(kind, &cluster.brokers[0].access, Check::Numbers)?;
     let name = prepared.name;
     let servers: Vec<_> = cluster.brokers.iter().map(|broker| broker.process).collect();
-    let redis_before = cluster.redis.cpu_time()?;
+    let before = RedisUse::now(&cluster.redis)?;
     let mut outcome = publish::publish(&Parties { servers: &servers, members }, prepared, shape)?;
-    let redis_cpu = cluster.redis.cpu_time()?.saturating_sub(redis_before);
+    let redis = RedisUse::now(&cluster.redis)?.since(&before);
     let mut elsewhere = take_latencies_elsewhere(&mut outcome.tallies);
-    let costs = costs(&outcome, redis_cpu);
+    let costs = costs(&outcome, &redis);
     let mut report = publish::report(name, shape, outcome);
     report.add_latencies_elsewhere(&mut elsewhere);
     // A light load takes less time of a process than the clock can tell.
@@ -99,14 +99,34 @@ fn phase(
     Ok(report)
 }
 
+/// What Redis has done.
+struct RedisUse {
+    /// Messages that it has taken. Those of a node that gets ahead of it may wait, or find no room and go nowhere.
+    publishes: u64,
+    cpu: Duration,
+}
+
+impl RedisUse {
+    fn now(redis: &Redis) -> Result<Self, Fault> {
+        Ok(Self { publishes: redis.publishes()?, cpu: redis.process.cpu_time()? })
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let publishes = self.publishes.saturating_sub(before.publishes);
+        Self { publishes, cpu: self.cpu.saturating_sub(before.cpu) }
+    }
+}
+
 /// What messages cost, each counted once however many nodes it reached.
-fn costs(outcome: &Outcome, redis_cpu: Duration) -> [(Figure, f64); 4] {
+fn costs(outcome: &Outcome, redis: &RedisUse) -> [(Figure, f64); 5] {
     let (publishes, seconds) = (outcome.sent.publishes as f64, outcome.elapsed.as_secs_f64());
+    let (redis_publishes, redis_cpu) = (redis.publishes as f64, redis.cpu.as_secs_f64());
     [
         (Figure::PublishesPerSecond, publishes / seconds),
         (Figure::PublishesPerCpuSecond, publishes / outcome.cpu.as_secs_f64()),
-        (Figure::PublishesPerRedisCpuSecond, publishes / redis_cpu.as_secs_f64()),
-        (Figure::RedisCores, redis_cpu.as_secs_f64() / seconds),
+        (Figure::RedisPublishes, redis_publishes),
+        (Figure::PublishesPerRedisCpuSecond, redis_publishes / redis_cpu),
+        (Figure::RedisCores, redis_cpu / seconds),
     ]
 }
 

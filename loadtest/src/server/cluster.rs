@@ -20,7 +20,7 @@ const ACCESS_KEY: &str = "this-key-guards-nothing-but-a-load-test";
 const REDIS_READY: &str = "Ready to accept connections";
 /// What a broker says when it listens.
 const LISTENING: &str = "listening";
-/// How long a broker may take to answer whether it is ready.
+/// How long a broker may take to answer whether it is ready, and Redis how much it has done.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
 /// Between two such questions.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -37,10 +37,16 @@ pub(crate) struct Programs<'a> {
 pub(crate) struct Cluster {
     /// In the order of their names.
     pub(crate) brokers: Vec<Server>,
-    /// What is measured of Redis.
-    pub(crate) redis: Process,
+    pub(crate) redis: Redis,
+}
+
+/// A running Redis.
+pub(crate) struct Redis {
+    /// What is measured.
+    pub(crate) process: Process,
+    address: SocketAddr,
     /// Only kept to end it.
-    _redis: Started,
+    _started: Started,
 }
 
 /// A line of a broker's log, as far as it matters here.
@@ -64,19 +70,42 @@ impl Cluster {
     /// # Errors
     /// [`ServerError`] when one of them cannot be started, or does not get ready within 20 seconds.
     pub(crate) fn start(programs: &Programs<'_>, count: u8, hub: &str) -> Result<Self, ServerError> {
+        let redis = Redis::start(programs.redis_server)?;
+        let url = format!("redis://{}", redis.address);
+        let brokers = (1..=count).map(|number| start_broker(programs, number, &url, hub));
+        Ok(Self { brokers: brokers.collect::<Result<_, _>>()?, redis })
+    }
+}
+
+impl Redis {
+    fn start(program: &Path) -> Result<Self, ServerError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ServerError::Port)?;
         let address = listener.local_addr().map_err(ServerError::Port)?;
         // Redis cannot choose a port itself.
         drop(listener);
-        let mut command = Command::new(programs.redis_server);
+        let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
         command.args(["--save", "", "--appendonly", "no"]).arg("--dir").arg(std::env::temp_dir());
-        let shown = programs.redis_server.to_string_lossy();
-        let redis = spawn_until(&mut command, &shown, REDIS_READY, behind(REDIS_READY))?;
-        let url = format!("redis://{address}");
-        let brokers = (1..=count).map(|number| start_broker(programs, number, &url, hub));
-        Ok(Self { brokers: brokers.collect::<Result<_, _>>()?, redis: redis.process, _redis: redis.started })
+        let spawned =
+            spawn_until(&mut command, &program.to_string_lossy(), REDIS_READY, behind(REDIS_READY))?;
+        Ok(Self { process: spawned.process, address, _started: spawned.started })
     }
+
+    /// How many messages it has taken since it started, from all brokers together.
+    ///
+    /// # Errors
+    /// [`ServerError::Statistics`] when it does not answer.
+    pub(crate) fn publishes(&self) -> Result<u64, ServerError> {
+        let statistics = ask(self.address, "INFO commandstats\r\nQUIT\r\n");
+        Ok(count_publishes(&statistics.map_err(ServerError::Statistics)?))
+    }
+}
+
+/// Reads how often the command was called. It is absent before the first time.
+fn count_publishes(statistics: &str) -> u64 {
+    let calls = statistics.lines().find_map(|line| line.strip_prefix("cmdstat_spublish:calls="));
+    let digits = calls.and_then(|calls| calls.split(',').next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }
 
 fn start_broker(programs: &Programs<'_>, number: u8, redis: &str, hub: &str) -> Result<Server, ServerError> {
@@ -117,20 +146,30 @@ fn read_log(line: &str) -> Option<Addresses> {
 
 /// Whether a broker would be given traffic. One that does not answer would not.
 fn is_ready(operations: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&operations, ANSWER_DEADLINE)?;
-        stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
-        stream.write_all(b"GET /health/ready HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.split_ascii_whitespace().nth(1) == Some("200"))
-    };
-    ask().unwrap_or(false)
+    let answer = ask(operations, "GET /health/ready HTTP/1.0\r\n\r\n").unwrap_or_default();
+    answer.split_ascii_whitespace().nth(1) == Some("200")
+}
+
+/// Sends a text and reads until the other side has said all.
+fn ask(address: SocketAddr, question: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_DEADLINE)?;
+    stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
+    stream.write_all(question.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn redis_says_how_often_it_was_published_to() {
+        let statistics = "$90\r\n# Commandstats\r\ncmdstat_ping:calls=3,usec=1\r\ncmdstat_spublish:calls=42,usec=7\r\n\r\n";
+        assert_eq!(count_publishes(statistics), 42);
+        assert_eq!(count_publishes("$17\r\n# Commandstats\r\n\r\n+OK\r\n"), 0);
+    }
 
     #[test]
     fn the_log_says_where_a_broker_listens() {
