@@ -58,6 +58,18 @@ impl Sent {
         Stamp { sequence, previous: 0 }
     }
 
+    /// Takes the last stamp back: nothing was sent under it. A number that nobody ever sees would look like a loss.
+    pub(crate) fn take_back(&mut self, channel: &str, stamp: Stamp) {
+        self.last = stamp.sequence - 1;
+        if stamp.previous > 0 {
+            if let Some(last) = self.channels.get_mut(channel) {
+                *last = stamp.previous;
+            }
+        } else if self.channels.pop(channel).is_some() {
+            self.names -= channel.len();
+        }
+    }
+
     /// Keeps what was sent under a number, for those who miss it.
     pub(crate) fn keep(
         &mut self,
@@ -98,6 +110,20 @@ mod tests {
             assert_eq!(sent.stamp(channel), Stamp { sequence, previous });
             assert_eq!(sent.last(), sequence);
         }
+    }
+
+    #[test]
+    fn a_stamp_that_is_taken_back_leaves_no_gap() {
+        let mut sent = sent();
+        sent.stamp("a");
+        for _ in 0..2 {
+            for (channel, previous) in [("a", 1), ("b", 0)] {
+                let stamp = sent.stamp(channel);
+                assert_eq!(stamp, Stamp { sequence: 2, previous });
+                sent.take_back(channel, stamp);
+            }
+        }
+        assert_eq!((sent.last(), sent.names), (1, 1));
     }
 
     #[test]

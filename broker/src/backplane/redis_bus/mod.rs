@@ -163,13 +163,11 @@ impl Inner {
         let mut sent = lock(&self.sent);
         let stamp = sent.stamp(&name);
         let payload = unsealed.seal(stamp.sequence, stamp.previous);
-        // What does not fit is not kept either: its sender is told that it has gone nowhere.
-        links.publish(Outgoing {
-            partition,
-            channel: Arc::clone(&name),
-            payload: payload.clone(),
-            receipt,
-        })?;
+        let outgoing = Outgoing { partition, channel: Arc::clone(&name), payload: payload.clone(), receipt };
+        if let Err(full) = links.publish(outgoing) {
+            sent.take_back(&name, stamp);
+            return Err(full);
+        }
         sent.keep(stamp.sequence, (partition, name), payload, Instant::now());
         Ok(())
     }
