@@ -65,9 +65,11 @@ impl Inner {
         };
         // Under the lock, so that a wish that is renewed meanwhile comes after it.
         let mut wishes = lock(&self.wishes);
-        let due = wishes.take_due(Instant::now());
+        let now = Instant::now();
+        let due = wishes.take_due(now);
         due.iter().for_each(|name| links.unsubscribe(name));
-        lock(&self.forgotten).extend(due);
+        let silent = wishes.take_silent(now);
+        lock(&self.forgotten).extend(silent);
     }
 
     fn look_at_time(&self) {
