@@ -52,13 +52,24 @@ async fn an_answer_that_comes_while_the_client_is_away_is_lost_and_the_id_free()
     let gate = Gate::new();
     handler.once("slow", Answer::text("lost").header("ce-connectionState", "s").held_by(&gate));
     handler.always("slow", Answer::text("again"));
-    let server = start(&handler, 30).await;
+    let server = Server::with(|setup| {
+        setup.workers(1);
+        setup.handler("chat", &handler, |spec| spec.user("*"));
+    })
+    .await;
     let mut peer = Peer::connect(&server, Dialect::Json).await;
     let call = invoke(&mut peer, &handler).await;
+    let mut witness = Peer::connect(&server, Dialect::Json).await;
     let ticket = lose(peer).await;
     gate.open();
     call.answered().await;
-    // The broker has it when later events carry what it attaches to the connection.
+    // The broker has one worker, which has dealt with that answer when it has dealt with a later one.
+    witness
+        .send(json!({"type": "event", "event": "later", "dataType": "text", "data": "", "ackId": 1}))
+        .await;
+    handler.expect("later").await;
+    assert_eq!(witness.next().await["success"], true);
+    // And later events carry what it has attached to the connection.
     let mut peer = ticket.recover(&server).await;
     loop {
         let probe = json!({"type": "event", "event": "probe", "dataType": "text", "data": ""});

@@ -59,7 +59,8 @@ fn the_printed_configuration_shows_no_key_and_no_password() {
         hubbub(&scratch, &["broker", "--config", &file, "--listen", "127.0.0.1:0", "--print-config"]);
     command
         .env("HUBBUB_ACCESS_KEY", "s3cret-key-of-thirty-two-characters-1")
-        .env("HUBBUB_REDIS", "redis://a:6379,redis://ann:s3cret@b:6379")
+        .env("HUBBUB_REDIS", "redis://a:6379,redis://ann:s3cret-of-redis@b:6379")
+        .env("HUBBUB_REDIS_USERNAME", "ann")
         .env("HUBBUB_REDIS_PREFIX", "blue");
     let output = output(command);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
