@@ -50,33 +50,34 @@ impl Inner {
             return;
         };
         let len = payload.len();
-        let (stamp, body) = match wire::decode(payload) {
-            Ok((stamp, body)) => (stamp, Some(body)),
-            Err(error) => match self.unreadable(error) {
-                Some(stamp) => (stamp, None),
-                None => return,
-            },
+        let Some((stamp, body)) = self.read(payload) else {
+            return;
         };
         match body {
             Some(Body::Link(message)) => self.on_link_message(&stamp, partition, message, now),
-            Some(Body::Content(content)) => {
-                let arrived = self.arrived(&stamp, content);
-                self.on_envelope(&stamp, (partition, channel), arrived, len);
+            body => {
+                let item = self.arrived(&stamp, body);
+                let incoming = Incoming { mark: mark(&stamp, (partition, channel)), item, len };
+                self.step(|heard, steps| heard.on_envelope(incoming, now, steps));
             }
-            None => self.on_envelope(&stamp, (partition, channel), None, len),
+        }
+    }
+
+    /// What an envelope says, if this version can read that, and where it stands; nothing when not even that can be read.
+    fn read(&self, bytes: Bytes) -> Option<(Stamp, Option<Body>)> {
+        match wire::decode(bytes) {
+            Ok((stamp, body)) => Some((stamp, Some(body))),
+            Err(error) => self.unreadable(error).map(|stamp| (stamp, None)),
         }
     }
 
     /// What is left of an envelope for this node: what it has applied before it published is not needed again.
-    fn arrived(&self, stamp: &Stamp, content: Content) -> Arrived {
+    fn arrived(&self, stamp: &Stamp, body: Option<Body>) -> Arrived {
+        let Some(Body::Content(content)) = body else {
+            return None;
+        };
         let is_applied = matches!(content, Content::Command { applied: Applied::AtOrigin, .. });
         (!is_applied || stamp.origin != self.node).then(|| (stamp.origin.clone(), content))
-    }
-
-    fn on_envelope(&self, stamp: &Stamp, place: (Partition, &str), arrived: Arrived, len: usize) {
-        let incoming = Incoming { mark: mark(stamp, place), item: arrived, len };
-        let now = Instant::now();
-        self.step(|heard, steps| heard.on_envelope(incoming, now, steps));
     }
 
     fn on_link_message(&self, stamp: &Stamp, partition: Partition, message: LinkMessage, now: Instant) {
@@ -112,14 +113,8 @@ impl Inner {
     fn repaired(&self, channel: String, bytes: Bytes) -> Option<Repaired> {
         let partition = lock(&self.wishes).partition(&channel)?;
         let len = bytes.len();
-        let (stamp, arrived) = match wire::decode(bytes) {
-            Ok((stamp, Body::Content(content))) => {
-                let arrived = self.arrived(&stamp, content);
-                (stamp, arrived)
-            }
-            Ok((stamp, Body::Link(_))) => (stamp, None),
-            Err(error) => (self.unreadable(error)?, None),
-        };
+        let (stamp, body) = self.read(bytes)?;
+        let arrived = self.arrived(&stamp, body);
         Some(Repaired { stamp, partition, channel, arrived, len })
     }
 
