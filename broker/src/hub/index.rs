@@ -101,20 +101,6 @@ impl Index {
         }
     }
 
-    /// Whether the topic is watched for a member.
-    pub fn is_watched(&self, topic: &Topic) -> bool {
-        let stripe = self.stripe(&topic.hub, &topic.target);
-        stripe.get(topic).is_some_and(|entry| entry.watching.is_none())
-    }
-
-    /// Does `unwatch` unless a worker has a member of the topic.
-    pub fn unless_wanted(&self, topic: &Topic, unwatch: impl FnOnce()) {
-        let stripe = self.stripe(&topic.hub, &topic.target);
-        if !stripe.contains_key(topic) {
-            unwatch();
-        }
-    }
-
     /// Which workers have a member of the target.
     pub fn workers_of(&self, hub: &HubName, target: &Target) -> Workers {
         let stripe = self.stripe(hub, target);
@@ -215,21 +201,6 @@ mod tests {
         check(0, &[]);
         check(3, &[0, 1, 2]);
         check(64, &(0..64).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_topic_that_is_expected_is_given_up_unless_somebody_has_come() {
-        let (index, topic) = (Index::default(), topic("g"));
-        let given_up = |index: &Index| {
-            let mut given_up = false;
-            index.unless_wanted(&topic, || given_up = true);
-            given_up
-        };
-        assert!(!index.is_watched(&topic) && given_up(&index));
-        let watching = index.add(&topic, 0, || pending().boxed()).unwrap();
-        assert!(!index.is_watched(&topic) && !given_up(&index));
-        index.watched(&topic, &watching);
-        assert!(index.is_watched(&topic));
     }
 
     #[test]
