@@ -21,13 +21,20 @@ impl Router {
             self.watch(&topic.hub, topic.target.clone(), &mut pending);
         }
         let expected = Expected { router: self.clone(), topics };
+        self.0.expected.update(|expected| expected + 1);
         let _ = self.settle(pending).await;
         expected
+    }
+
+    /// Whether a client may have its answer and is not attached yet.
+    pub fn is_expecting(&self) -> bool {
+        self.0.expected.get() > 0
     }
 }
 
 impl Drop for Expected {
     fn drop(&mut self) {
+        self.router.0.expected.update(|expected| expected - 1);
         for topic in &self.topics {
             let members = self.router.shard().count(&topic.hub, &topic.target);
             if members == 0 {

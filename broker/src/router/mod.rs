@@ -43,6 +43,8 @@ struct Inner {
     bus: Arc<dyn Bus>,
     /// A worker that was sent something is too far behind.
     is_congested: Cell<bool>,
+    /// Clients that are about to be connected and count on what is sent to them from now on.
+    expected: Cell<usize>,
     /// Steps of surveys since others had their turn.
     steps: Cell<usize>,
     /// What this turn has for each other worker, posted together when the turn is flushed.
@@ -94,6 +96,7 @@ impl Router {
             exchange,
             bus,
             is_congested: Cell::new(false),
+            expected: Cell::new(0),
             steps: Cell::new(0),
             outgoing: RefCell::default(),
         }))
