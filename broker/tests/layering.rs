@@ -19,14 +19,15 @@ const NONE: &[&str] = &[];
 /// In the order in which a module may be known by those after it.
 const TABLE: [Row; 17] = [
     Row { module: "telemetry", may: &[], never: &["codec"] },
-    // The one exception: what may be done to a group is part of the question whether somebody may.
-    Row { module: "model", may: &["auth::permission::Action"], never: PURE },
+    // The exceptions: what may be done to a group is part of the question whether somebody may, and what a connection
+    // may do goes with it to another node.
+    Row { module: "model", may: &["auth::permission::Action", "auth::permission::Grants"], never: PURE },
     Row { module: "auth", may: &[], never: PURE },
     Row { module: "session", may: &["model", "auth"], never: PURE },
     Row { module: "hub", may: &["model", "telemetry"], never: &["hyper"] },
     Row { module: "backplane", may: &["model", "telemetry"], never: &["hyper"] },
     Row { module: "settings", may: &["auth", "telemetry"], never: &["hyper"] },
-    Row { module: "events", may: &["auth", "settings", "telemetry"], never: NONE },
+    Row { module: "events", may: &["model::portable", "auth", "settings", "telemetry"], never: NONE },
     Row { module: "router", may: &["hub", "backplane", "model", "telemetry"], never: &["hyper"] },
     Row {
         module: "client",

@@ -138,6 +138,27 @@ impl Pattern {
         })
     }
 
+    /// A text that means the same.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => {
+                    for c in literal.chars() {
+                        if matches!(c, '*' | '?' | '\\') {
+                            text.push('\\');
+                        }
+                        text.push(c);
+                    }
+                }
+                Piece::One => text.push('?'),
+                Piece::Segment => text.push('*'),
+                Piece::Any => text.push_str("**"),
+            }
+        }
+        text
+    }
+
     /// Says whether the whole name matches, case included.
     ///
     /// Piece by piece it keeps every position of the name that the pieces so far can reach, each once and in

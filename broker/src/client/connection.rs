@@ -79,7 +79,8 @@ pub(super) struct Recovery {
 pub(super) struct Arrival {
     pub(super) key: MemberKey,
     pub(super) connections: Rc<Connections>,
-    pub(super) socket: Socket,
+    /// Absent when a client has still to come back.
+    pub(super) socket: Option<Socket>,
     pub(super) session: Session,
     pub(super) correspondence: Correspondence,
     pub(super) keep_alive: u8,
@@ -122,7 +123,7 @@ impl Connection {
         Self {
             key,
             connections,
-            socket: RefCell::new(Some(socket)),
+            socket: RefCell::new(socket),
             session: RefCell::new(session),
             correspondence: RefCell::new(correspondence),
             calls: Calls::default(),

@@ -136,12 +136,18 @@ impl Connections {
     /// Takes in a connection that is attached to the hub, and looks after it from now on.
     pub(super) fn insert(&self, connection: &Rc<Connection>) {
         let session = connection.session();
-        self.metrics.hub(session.hub().as_str()).opened(protocol_of(session.subprotocol()));
         let protocol = session.subprotocol().map(Subprotocol::name);
         self.tap.record(|| Record::Connected { client: traced(&session), protocol });
         drop(session);
-        self.table.borrow_mut().insert(connection.key, Rc::clone(connection));
+        self.enter(connection);
         self.look_again(connection, self.now() + u32::from(connection.keep_alive));
+    }
+
+    pub(super) fn enter(&self, connection: &Rc<Connection>) {
+        let session = connection.session();
+        self.metrics.hub(session.hub().as_str()).opened(protocol_of(session.subprotocol()));
+        drop(session);
+        self.table.borrow_mut().insert(connection.key, Rc::clone(connection));
     }
 
     /// Seconds since the worker's start.

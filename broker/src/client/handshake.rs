@@ -312,6 +312,7 @@ impl Handshake {
         let session = Session::new(opening);
         let greeting = connections.greeting(&session);
         let connections = Rc::clone(connections);
+        let socket = Some(socket);
         let arrival = Arrival { key, connections, socket, session, correspondence, keep_alive, permit };
         let connection = Rc::new(Connection::new(arrival));
         self.connections.insert(&connection);

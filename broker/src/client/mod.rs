@@ -12,6 +12,7 @@ mod handshake;
 mod invoking;
 mod keep_alive;
 mod letters;
+mod moving;
 mod raising;
 mod recovery;
 mod socket;

@@ -97,7 +97,7 @@ impl Connections {
     }
 
     /// Sees to it that there is a timer which looks at a connection's streams in time.
-    fn time_streams(&self, connection: &Connection) {
+    pub(super) fn time_streams(&self, connection: &Connection) {
         let Some(at) = connection.session().stream_deadline().map(Instant::from_std) else {
             return;
         };

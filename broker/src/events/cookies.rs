@@ -4,9 +4,13 @@
 //! The rules are those of browsers (RFC 6265) but for the list of public suffixes: which applications there are is the
 //! operator's choice, not an attacker's.
 
-use cookie_store::{Cookie, CookieError, CookieStore, RawCookie};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cookie_store::{Cookie, CookieDomain, CookieError, CookieExpiration, CookieStore, RawCookie};
 use http::HeaderValue;
 use url::Url;
+
+use crate::model::portable::PortableCookie;
 
 /// Most cookies in a jar.
 const MAX_COOKIES: usize = 50;
@@ -63,6 +67,19 @@ impl Jar {
         Some(header)
     }
 
+    /// All of them, as lines that would have set them.
+    pub(crate) fn export(&self) -> Vec<PortableCookie> {
+        let cookies = self.0.iter().flat_map(|store| store.iter_unexpired());
+        cookies.filter_map(portable).collect()
+    }
+
+    /// Takes one of another node's jar.
+    pub(crate) fn import(&mut self, cookie: &PortableCookie) {
+        if let Ok(url) = Url::parse(&cookie.url) {
+            self.store(&url, std::iter::once(cookie.line.as_bytes()));
+        }
+    }
+
     fn store_one(&mut self, url: &Url, line: &[u8]) -> Result<(), Refused> {
         if line.len() > MAX_COOKIE {
             return Err(Refused::TooLong);
@@ -104,6 +121,30 @@ impl Place {
             name: cookie.name().to_owned(),
         }
     }
+}
+
+/// A cookie that a host has set for itself alone has no domain in its line. The URL is a secure one, so that it may set
+/// any cookie.
+fn portable(cookie: &Cookie<'_>) -> Option<PortableCookie> {
+    let mut line = format!("{}={}; Path={}", cookie.name(), cookie.value(), String::from(&cookie.path));
+    let domain = match &cookie.domain {
+        CookieDomain::HostOnly(host) => host,
+        CookieDomain::Suffix(domain) => {
+            line.push_str("; Domain=");
+            line.push_str(domain);
+            domain
+        }
+        CookieDomain::NotPresent | CookieDomain::Empty => return None,
+    };
+    if cookie.secure().unwrap_or_default() {
+        line.push_str("; Secure");
+    }
+    if let CookieExpiration::AtUtc(at) = cookie.expires {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+        let left = at.unix_timestamp().saturating_sub_unsigned(now).max(0);
+        line.push_str(&format!("; Max-Age={left}"));
+    }
+    Some(PortableCookie { url: format!("https://{domain}/"), line })
 }
 
 /// The same cookie without the header that it was read from, whose unknown parts would be kept as well.

@@ -14,6 +14,7 @@ use url::Url;
 use super::Delivery;
 use super::cookies::Jar;
 use super::webhook::Answer;
+use crate::model::portable::Letters;
 
 /// See the module. Small as long as the application attaches nothing.
 #[derive(Debug)]
@@ -57,6 +58,29 @@ impl Correspondence {
     /// Takes a number for an event that nobody is told of.
     pub fn skip(&mut self) {
         self.last_id += 1;
+    }
+
+    /// All that goes with the connection to another node.
+    pub fn export(&self) -> Letters {
+        let attached = self.attached.as_deref();
+        Letters {
+            origin: self.origin.to_string(),
+            subprotocol: self.subprotocol.as_deref().map(str::to_owned),
+            last_id: self.last_id,
+            state: attached.and_then(|attached| attached.state.as_deref()).map(str::to_owned),
+            cookies: attached.map(|attached| attached.jar.export()).unwrap_or_default(),
+        }
+    }
+
+    /// Goes on with that of another node.
+    pub fn import(letters: Letters) -> Self {
+        let Letters { origin, subprotocol, last_id, state, cookies } = letters;
+        let attached = (state.is_some() || !cookies.is_empty()).then(|| {
+            let mut attached = Attached { state: state.map(Into::into), jar: Jar::default() };
+            cookies.iter().for_each(|cookie| attached.jar.import(cookie));
+            Box::new(attached)
+        });
+        Self { origin: origin.into(), subprotocol: subprotocol.map(Cow::Owned), last_id, attached }
     }
 
     pub(super) fn origin(&self) -> &Arc<str> {

@@ -19,6 +19,7 @@ use super::roster::{Roster, RosterKey};
 use super::shard::Shard;
 use super::window::StateSlot;
 use crate::model::command::{Target, Topic};
+use crate::model::portable::Sight;
 
 /// What concerns states in one roster. Rosters of which nobody shows or sees anything have none.
 #[derive(Debug, Default)]
@@ -55,6 +56,16 @@ impl StateLog {
         self.last
     }
 
+    /// The time of the last change.
+    pub(super) fn last(&self) -> i64 {
+        self.last
+    }
+
+    /// An owner has come from another node: its next change must have a later time than those that it had there.
+    pub(super) fn catch_up(&mut self, last: i64) {
+        self.last = self.last.max(last);
+    }
+
     /// A member has left a roster.
     pub(super) fn left(&mut self, roster: &mut Roster, key: MemberKey) {
         let Some(states) = roster.states.as_mut() else {
@@ -69,6 +80,36 @@ impl StateLog {
 }
 
 impl Roster {
+    /// What a member shows and sees, which it does no longer; nobody is to be told that.
+    pub(super) fn take_states(&mut self, key: MemberKey) -> (Option<(GroupState, i64)>, Sight) {
+        let Some(states) = self.states.as_mut() else {
+            return Default::default();
+        };
+        let shown = states.shown.remove(&key);
+        let sight = match states.subscribers.remove(&key) {
+            None => Sight::None,
+            Some(Subscription::Current) => Sight::Current,
+            Some(Subscription::AwaitsSnapshot(_)) => Sight::AwaitsSnapshot,
+        };
+        self.drop_unused_states();
+        (shown.and_then(|item| item.state.map(|state| (state, item.updated_at))), sight)
+    }
+
+    /// Gives a member what it showed and saw before.
+    pub(super) fn give_states(&mut self, key: MemberKey, shown: Option<GroupStateItem>, sight: Sight) {
+        if shown.is_none() && sight == Sight::None {
+            return;
+        }
+        let states = self.states.get_or_insert_default();
+        states.shown.extend(shown.map(|item| (key, item)));
+        let subscription = match sight {
+            Sight::None => None,
+            Sight::Current => Some(Subscription::Current),
+            Sight::AwaitsSnapshot => Some(Subscription::AwaitsSnapshot(BTreeMap::new())),
+        };
+        states.subscribers.extend(subscription.map(|subscription| (key, subscription)));
+    }
+
     fn drop_unused_states(&mut self) {
         let is_unused = |states: &RosterStates| states.shown.is_empty() && states.subscribers.is_empty();
         if self.states.as_deref().is_some_and(is_unused) {

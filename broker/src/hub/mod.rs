@@ -13,6 +13,7 @@ mod index;
 mod member;
 mod outbox;
 mod parcel;
+mod portable;
 mod presence;
 mod queue;
 mod reply_slot;

@@ -46,6 +46,11 @@ impl Outbox {
         Self { window: Some(Box::default()), ..Self::default() }
     }
 
+    /// That of a connection that comes from another node.
+    pub(super) fn restored(window: Window) -> Self {
+        Self { window: Some(Box::new(window)), ..Self::default() }
+    }
+
     /// The messages of a reliable connection, which none other has.
     #[inline]
     pub(super) fn window(&self) -> Option<&Window> {

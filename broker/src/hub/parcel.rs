@@ -4,11 +4,12 @@
 //! made when the socket takes them.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::time::Duration;
 
 use codec::MAX_HEAD;
 use codec::ids::SequenceId;
 use codec::subprotocol::Encoding;
-use codec::websocket::Frame;
+use codec::websocket::{Frame, Opcode};
 use tokio::time::Instant;
 
 use super::gather::{Full, Gather};
@@ -55,6 +56,15 @@ impl Parcel {
         Self { frame: frame.clone(), encoding, expires_at, head: RefCell::new(head), len: Cell::new(len) }
     }
 
+    /// The same of a message whose content another node has encoded.
+    pub(super) fn restored(encoding: Encoding, content: &[u8], expires_at: Option<Instant>) -> Self {
+        let opcode = match encoding {
+            Encoding::Json => Opcode::Text,
+            Encoding::Protobuf | Encoding::Simple => Opcode::Binary,
+        };
+        Self::of(encoding, &Frame::new(opcode, content), expires_at)
+    }
+
     /// The frame with this id, for one member alone: it neither changes nor expires.
     pub(super) fn sequenced(&self, id: SequenceId) -> Self {
         let sequenced = codec::sequence(self.encoding, &self.frame, id);
@@ -82,6 +92,11 @@ impl Parcel {
     #[inline]
     pub(super) fn expires(&self) -> bool {
         self.expires_at.is_some()
+    }
+
+    /// For how long it is of use; nothing when that is for ever.
+    pub(super) fn time_left(&self, now: Instant) -> Option<Duration> {
+        self.expires_at.map(|at| at.saturating_duration_since(now))
     }
 
     pub(super) fn has_expired(&self, now: Instant) -> bool {
@@ -132,7 +147,6 @@ impl Parcel {
     }
 
     /// The frame as it is without a sequence id.
-    #[cfg(test)]
     pub(super) fn frame(&self) -> &Frame {
         &self.frame
     }

@@ -68,9 +68,21 @@ impl Shard {
 
     /// Puts a member into the roster of a target.
     pub fn join(&mut self, key: MemberKey, hub: &HubName, target: &Target) -> Joined {
-        let Some(member) = self.members.get_mut(key) else {
-            return Joined::Gone;
-        };
+        let joined = self.enter(key, hub, target).map_or(Joined::Gone, |(_, joined)| joined);
+        if joined == Joined::Newly {
+            self.presence.note(key, target, Presence::Joined);
+        }
+        joined
+    }
+
+    /// The same, of which the application is not told. Nothing when there is no such member.
+    pub(super) fn enter(
+        &mut self,
+        key: MemberKey,
+        hub: &HubName,
+        target: &Target,
+    ) -> Option<(RosterKey, Joined)> {
+        let member = self.members.get_mut(key)?;
         let directory = self.hubs.entry(hub.clone()).or_default();
         let roster_key = directory.roster(target).unwrap_or_else(|| {
             let topic = Topic { hub: hub.clone(), target: target.clone() };
@@ -79,11 +91,10 @@ impl Shard {
             roster
         });
         if member.is_in(roster_key) {
-            return Joined::Already;
+            return Some((roster_key, Joined::Already));
         }
         roster::enter(&mut self.rosters[roster_key], roster_key, key, member);
-        self.presence.note(key, target, Presence::Joined);
-        Joined::Newly
+        Some((roster_key, Joined::Newly))
     }
 
     /// Takes a member out of the roster of a target. Gives the topic if nobody is left in it.
@@ -97,11 +108,17 @@ impl Shard {
 
     /// Forgets a member. Gives what is still queued for it, and the topics in which nobody is left.
     pub fn detach(&mut self, key: MemberKey) -> Option<(Outbox, Vec<Topic>)> {
-        let mut member = self.members.remove(key)?;
-        let places = std::mem::take(&mut member.places);
-        for place in &places {
+        for place in &self.members.get(key)?.places {
             self.presence.note(key, &self.rosters[place.roster].topic.target, Presence::Left);
         }
+        let (mut member, emptied) = self.remove(key)?;
+        Some((member.outbox.lose_socket(), emptied))
+    }
+
+    /// The same, of which the application is not told.
+    pub(super) fn remove(&mut self, key: MemberKey) -> Option<(Member, Vec<Topic>)> {
+        let mut member = self.members.remove(key)?;
+        let places = std::mem::take(&mut member.places);
         let hub = places.first().map(|place| self.rosters[place.roster].topic.hub.clone());
         let emptied =
             places.iter().filter_map(|place| self.vacate(key, place.roster, place.position)).collect();
@@ -115,7 +132,7 @@ impl Shard {
                 directory.connections.shrink_to_fit();
             }
         }
-        Some((member.outbox.lose_socket(), emptied))
+        Some((member, emptied))
     }
 
     fn vacate(&mut self, key: MemberKey, roster_key: RosterKey, position: u32) -> Option<Topic> {

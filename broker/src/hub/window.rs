@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 use super::outbox::Buffer;
 use super::parcel::Parcel;
+use crate::model::portable::KeptMessage;
+use codec::subprotocol::Encoding;
 use exceptions::Exceptions;
 pub(super) use states::StateSlot;
 
@@ -243,6 +245,41 @@ impl Window {
     #[cfg(test)]
     pub(super) fn unacknowledged(&self) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
         self.from(0)
+    }
+
+    /// What has not been acknowledged and is still of use, for another node.
+    pub(super) fn export(&self, now: Instant) -> (u64, Vec<KeptMessage>) {
+        let slots = self.exceptions.as_ref().and_then(|exceptions| exceptions.states.as_deref());
+        let messages = self.from(0).filter(|(parcel, _)| !parcel.has_expired(now));
+        let messages = messages.map(|(parcel, id)| KeptMessage {
+            number: id.0,
+            content: parcel.frame().content().to_vec().into(),
+            time_left: parcel.time_left(now),
+            state_of: slots.and_then(|slots| slots.slot(id)).map(|slot| (slot.group.clone(), slot.owner.clone())),
+        });
+        (self.last, messages.collect())
+    }
+
+    /// Goes on where the window of another node was. Limits do not count: what it held is held here.
+    pub(super) fn import(last: u64, messages: Vec<KeptMessage>, encoding: Encoding, now: Instant) -> Self {
+        let mut window = Self { last, ..Self::default() };
+        let mut numbers = VecDeque::with_capacity(messages.len());
+        for KeptMessage { number, content, time_left, state_of } in messages {
+            let id = SequenceId(number);
+            let parcel = Parcel::restored(encoding, &content, time_left.map(|time| now + time));
+            numbers.push_back(number);
+            window.bytes += count(parcel.len(id));
+            if parcel.expires() {
+                window.exceptions.get_or_insert_default().some_expire = true;
+            }
+            if let Some((group, owner)) = state_of {
+                let states = &mut window.exceptions.get_or_insert_default().states;
+                states.get_or_insert_default().insert(id, &StateSlot { group, owner });
+            }
+            window.kept.push_back(Rc::new(parcel));
+        }
+        window.give_numbers(numbers);
+        window
     }
 
     /// What of this waits for the socket.

@@ -2,4 +2,5 @@
 
 pub mod close;
 pub mod command;
+pub mod portable;
 pub mod survey;

@@ -7,6 +7,7 @@
 mod exchange;
 mod expected;
 mod group_state;
+mod portable;
 mod survey;
 
 use std::cell::{Cell, RefCell, RefMut};

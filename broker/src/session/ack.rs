@@ -41,6 +41,24 @@ impl AckCache {
         }
     }
 
+    /// First and last of ids that follow each other, the oldest first.
+    pub(super) fn export(&self) -> Vec<(u64, u64)> {
+        self.runs.iter().map(|run| (run.first, run.last)).collect()
+    }
+
+    /// Remembers what another node did, as far as there is room for it.
+    pub(super) fn import(&mut self, runs: &[(u64, u64)]) {
+        for &(first, last) in runs {
+            // No more than so many can be remembered, whatever is said.
+            let from = first.max(last.saturating_sub(MAX_IDS as u64 - 1));
+            (from..=last).map(AckId).for_each(|id| {
+                if !self.contains(id) {
+                    self.remember(id);
+                }
+            });
+        }
+    }
+
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.runs.front_mut() else {
             return;

@@ -35,6 +35,15 @@ impl Invocations {
         Ok(())
     }
 
+    pub(super) fn all(&self) -> &[InvocationId] {
+        &self.0
+    }
+
+    pub(super) fn import(&mut self, ids: Vec<InvocationId>) {
+        self.0 = ids;
+        self.0.truncate(MAX_IN_FLIGHT);
+    }
+
     /// Whether it was under way.
     fn end(&mut self, id: &InvocationId) -> bool {
         let Some(place) = self.0.iter().position(|known| known == id) else {

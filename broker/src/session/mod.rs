@@ -6,6 +6,7 @@
 mod ack;
 mod group_state;
 mod invocation;
+mod portable;
 mod stream;
 
 use codec::ids::{AckId, ConnectionId, EventName, GroupName, HubName, InvocationId, SequenceId, UserId};

@@ -67,6 +67,17 @@ pub struct Permissions {
     get_state: Rights,
 }
 
+/// What a connection may do of one kind, as another node is told it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Whether it may where nothing else is said.
+    pub by_default: bool,
+    /// Patterns of groups in which it may.
+    pub patterns: Vec<String>,
+    /// Single groups, in the order of their names, and whether it may there.
+    pub exceptions: Vec<(GroupName, bool)>,
+}
+
 /// A change was refused, because the connection would have more than 1,000 exceptions for the action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the connection has more than 1000 permissions for single groups; revoke some first")]
@@ -141,6 +152,30 @@ impl Permissions {
     /// When the connection then had more than 1,000 exceptions. Nothing has changed.
     pub fn revoke(&mut self, action: Action, group: &GroupName) -> Result<(), TooManyExceptions> {
         self.change(action, |rules| rules.set(group, Access::Denied))
+    }
+
+    /// All that is permitted, for each action that is permitted anywhere.
+    pub fn grants(&self) -> Vec<(Action, Grants)> {
+        let of = |action| match self.rights(action) {
+            Rights::None => None,
+            Rights::Every => Some((action, Grants { by_default: true, ..Grants::default() })),
+            Rights::Some(rules) => Some((action, rules.grants())),
+        };
+        Action::ALL.into_iter().filter_map(of).collect()
+    }
+
+    /// What another node says is permitted. A pattern that cannot be read permits nothing.
+    pub fn from_grants(grants: Vec<(Action, Grants)>) -> Self {
+        let mut permissions = Self::default();
+        for (action, grants) in grants {
+            let rules = Rules::from_grants(grants);
+            *permissions.rights_mut(action) = match rules.plain() {
+                Some(Access::Allowed) => Rights::Every,
+                Some(Access::Denied) => Rights::None,
+                None => Rights::Some(Box::new(rules)),
+            };
+        }
+        permissions
     }
 
     fn apply(&mut self, role: &str) -> Result<(), DropReason> {

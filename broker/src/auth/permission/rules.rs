@@ -4,7 +4,7 @@
 
 use codec::ids::GroupName;
 
-use super::{DropReason, TooManyExceptions};
+use super::{DropReason, Grants, TooManyExceptions};
 use crate::auth::pattern::Pattern;
 
 /// Most exceptions that a change may leave.
@@ -32,6 +32,28 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(default: Access) -> Self {
         Self { default, patterns: Vec::new(), exceptions: Vec::new() }
+    }
+
+    /// All of them, for another node.
+    pub(super) fn grants(&self) -> Grants {
+        let exceptions = self.exceptions.iter();
+        Grants {
+            by_default: self.default == Access::Allowed,
+            patterns: self.patterns.iter().map(Pattern::text).collect(),
+            exceptions: exceptions.map(|(name, access)| (name.clone(), *access == Access::Allowed)).collect(),
+        }
+    }
+
+    /// Those of another node.
+    pub(super) fn from_grants(grants: Grants) -> Self {
+        let access = |is_allowed| if is_allowed { Access::Allowed } else { Access::Denied };
+        let Grants { by_default, patterns, exceptions } = grants;
+        let mut exceptions: Vec<_> =
+            exceptions.into_iter().map(|(name, is_allowed)| (name, access(is_allowed))).collect();
+        exceptions.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+        exceptions.dedup_by(|(one, _), (other, _)| one == other);
+        let patterns = patterns.iter().filter_map(|text| Pattern::parse(text).ok()).collect();
+        Self { default: access(by_default), patterns, exceptions }
     }
 
     /// What holds for a group.

@@ -154,7 +154,7 @@ impl Worker {
         let connection = Rc::new(Connection::new(Arrival {
             key,
             connections: Rc::clone(&connections),
-            socket,
+            socket: Some(socket),
             session,
             correspondence: Correspondence::new("localhost".into()),
             keep_alive: 20,

@@ -31,7 +31,7 @@ pub(super) struct StateFrames {
 }
 
 impl StateFrames {
-    fn insert(&mut self, id: SequenceId, slot: &StateSlot) {
+    pub(super) fn insert(&mut self, id: SequenceId, slot: &StateSlot) {
         self.numbers.insert(slot.clone(), id);
         self.slots.insert(id, slot.clone());
     }
@@ -40,6 +40,11 @@ impl StateFrames {
         if let Some(slot) = self.slots.remove(&id) {
             self.numbers.remove(&slot);
         }
+    }
+
+    /// What the message of this number tells, if it is one of them.
+    pub(super) fn slot(&self, id: SequenceId) -> Option<&StateSlot> {
+        self.slots.get(&id)
     }
 
     /// What a message of this slot replaces.

@@ -36,6 +36,11 @@ impl Memory {
         self.ended.iter().find(|(ended, _)| ended == id).map(|(_, error)| *error)
     }
 
+    /// All of them, the oldest first.
+    pub(super) fn export(&self) -> Vec<(StreamId, Option<StreamClosedError>)> {
+        self.ended.iter().cloned().collect()
+    }
+
     /// The id means another stream from now on.
     pub(super) fn forget(&mut self, id: &StreamId) {
         if let Some(place) = self.ended.iter().position(|(ended, _)| ended == id) {

@@ -20,6 +20,7 @@ use codec::message::{
 use super::{Echo, Session};
 use crate::auth::permission::Action;
 use crate::model::command::{Body, Command, Target};
+use crate::model::portable::{RunningStream, StreamTable};
 use memory::Memory;
 
 /// Most streams of a connection at a time. Source: `limits.md` 5.
@@ -279,6 +280,37 @@ impl Session {
     fn find_stream(&self, is_wanted: impl Fn(&Self, &Stream) -> bool) -> Option<StreamId> {
         let mut active = self.streams.as_ref()?.active.iter();
         active.find(|(_, stream)| is_wanted(self, stream)).map(|(id, _)| id.clone())
+    }
+}
+
+impl Streams {
+    /// All of them, for another node.
+    pub(super) fn export(&self, now: Instant) -> StreamTable {
+        let running = |(stream_id, stream): (&StreamId, &Stream)| RunningStream {
+            stream_id: stream_id.clone(),
+            group: stream.group.clone(),
+            has_echo: stream.echo == Echo::Wanted,
+            next: stream.next,
+            idle_timeout: stream.idle_timeout,
+            time_left: stream.deadline.saturating_duration_since(now),
+        };
+        StreamTable { active: self.active.iter().map(running).collect(), ended: self.closed.export() }
+    }
+
+    /// Those of another node.
+    pub(super) fn import(table: StreamTable, now: Instant) -> Self {
+        let mut streams = Self::default();
+        for running in table.active.into_iter().take(MAX_STREAMS) {
+            let RunningStream { stream_id, group, has_echo, next, idle_timeout, time_left } = running;
+            let echo = if has_echo { Echo::Wanted } else { Echo::Unwanted };
+            let deadline = now + time_left;
+            streams.active.insert(stream_id, Stream { group, echo, next, idle_timeout, deadline });
+        }
+        for (id, error) in table.ended {
+            streams.closed.forget(&id);
+            streams.closed.remember(id, error);
+        }
+        streams
     }
 }
 
