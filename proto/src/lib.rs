@@ -16,3 +16,9 @@ pub mod client {
 pub mod cluster {
     include!("gen/hubbub.cluster.rs");
 }
+
+/// Reliable connections on their way from node to node, from `cluster/session.proto`, which describes them.
+#[allow(missing_docs, clippy::all, reason = "generated; the schema has the words")]
+pub mod session {
+    include!("gen/hubbub.cluster.session.rs");
+}

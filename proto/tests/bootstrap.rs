@@ -7,8 +7,11 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folder, schema and package of all that is generated.
-const SCHEMAS: [(&str, &str, &str); 2] =
-    [("client", "webpubsub.proto", "azure.webpubsub"), ("cluster", "envelope.proto", "hubbub.cluster")];
+const SCHEMAS: [(&str, &str, &str); 3] = [
+    ("client", "webpubsub.proto", "azure.webpubsub"),
+    ("cluster", "envelope.proto", "hubbub.cluster"),
+    ("cluster", "session.proto", "hubbub.cluster.session"),
+];
 
 #[test]
 fn the_generated_types_are_those_of_the_schemas() {

@@ -71,6 +71,8 @@ pub(super) struct Recovery {
     pub(super) deadline: Cell<u32>,
     /// A client is about to take the connection up again.
     pub(super) is_reserved: Cell<bool>,
+    /// It has come from another node, and its client has not been told of what ended there.
+    pub(super) has_moved: Cell<bool>,
     /// What the client sent first on another socket, until the connection's task goes over to that.
     renewed: RefCell<Option<Vec<u8>>>,
 }

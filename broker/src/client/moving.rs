@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use codec::ids::GroupName;
 use codec::message::Downstream;
 use tokio::time::Instant;
 
@@ -16,7 +17,8 @@ use crate::auth::permission::Permissions;
 use crate::events::Correspondence;
 use crate::hub::{MemberKey, NewMember, Outbox};
 use crate::model::close::CloseReason;
-use crate::model::portable::Portable;
+use crate::model::command::{Target, Topic};
+use crate::model::portable::{Portable, Sight};
 use crate::router::Pending;
 use crate::session::{Failure, Opening, Session, Speech};
 
@@ -67,6 +69,8 @@ impl Connections {
             user_id: user_id.clone(),
             subprotocol: Some(subprotocol),
         };
+        let awaiting = membership.groups.iter().filter(|group| group.sight == Sight::AwaitsSnapshot);
+        let awaiting: Vec<GroupName> = awaiting.map(|membership| membership.group.clone()).collect();
         let (key, pending) = self.router.import(&new, membership);
         let permissions = Permissions::default();
         let opening =
@@ -83,14 +87,24 @@ impl Connections {
         }));
         connection.is_active.set(portable.is_active);
         self.enter(&connection);
-        let deadline = self.now() + portable.seconds_left;
+        let deadline = self.now() + portable.seconds_left.max(1);
         if let Some(recovery) = &connection.recovery {
             recovery.deadline.set(deadline);
+            recovery.has_moved.set(true);
         }
         self.look_again(&connection, deadline);
         self.time_streams(&connection);
         tracing::info!(hub = %new.hub, connection = %new.connection_id, "connection has moved here");
         connection::start(Rc::clone(&connection), Vec::new());
+        for group in awaiting {
+            let connection = Rc::clone(&connection);
+            let topic = Topic { hub: new.hub.clone(), target: Target::Group(group) };
+            tokio::task::spawn_local(async move {
+                let items = connection.group_states(&topic).await;
+                connection.connections.router.shard().tell_snapshot(key, &topic, items);
+                connection.connections.flush_soon();
+            });
+        }
         (connection, pending)
     }
 
@@ -106,6 +120,3 @@ impl Connections {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -269,6 +269,9 @@ impl Connections {
         let greeting = session.has_streamed().then(|| self.greeting(&session));
         drop(session);
         self.router.shard().resume(connection.key, greeting.as_ref(), Instant::now());
+        if connection.recovery.as_ref().is_some_and(|recovery| recovery.has_moved.replace(false)) {
+            self.fail_invocations(connection);
+        }
         self.look_again(connection, self.now() + u32::from(connection.keep_alive));
         connection.give_socket(socket, first);
         self.flush_soon();

@@ -204,6 +204,32 @@ mod tests {
     }
 
     #[test]
+    fn a_jar_is_on_another_node_what_it_was() {
+        let lines = [
+            "a=1",
+            "b=2; Path=/x; Secure",
+            "c=3; Domain=example.com; Max-Age=3600",
+            "d=4; Path=/x/y; HttpOnly",
+        ];
+        let jar = jar("https://app.example.com/", &lines);
+        let exported = jar.export();
+        assert_eq!(exported.len(), lines.len());
+        let mut other = Jar::default();
+        exported.iter().for_each(|cookie| other.import(cookie));
+        for url in [
+            "https://app.example.com/",
+            "http://app.example.com/x/y",
+            "https://app.example.com/x/y/z",
+            "https://other.example.com/",
+            "https://example.org/",
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(other.header(&url), jar.header(&url), "{url}");
+        }
+        assert!(jar.header(&Url::parse("https://app.example.com/x/y").unwrap()).is_some());
+    }
+
+    #[test]
     fn cookies_go_back_to_the_host_and_path_that_they_are_for() {
         let jar = jar(
             "https://app.test/api/chat/message",

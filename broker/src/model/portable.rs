@@ -11,7 +11,10 @@ use codec::ids::{ConnectionId, GroupName, HubName, InvocationId, StreamId, UserI
 use codec::message::{GroupState, StreamClosedError};
 use codec::subprotocol::Subprotocol;
 
-use crate::auth::permission::{Action, Grants};
+// Part of a connection, so whoever carries connections knows them from here.
+pub use crate::auth::permission::Grants;
+
+use crate::auth::permission::Action;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod group_state;
 mod link;
 mod names;
 mod payload;
+pub mod session;
 mod survey;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ mod arbitrary;
 mod golden;
 mod hostile;
 mod properties;
+mod sessions;
 mod versions;
 
 use codec::filter::Filter;

@@ -15,7 +15,7 @@ use crate::auth::key::{AccessKey, Keys};
 use crate::auth::permission::Permissions;
 use crate::backplane::{Bus, LocalBus};
 use crate::client::connection::{self, Arrival};
-use crate::client::connections::{Capacity, ConnectionsParts};
+use crate::client::connections::{Capacity, ConnectionsParts, Permit};
 use crate::client::{ClientConfig, Connections};
 use crate::events::webhook::{
     AddressRules, Authorities, HandlerLimits, ProxyConfig, WebhookConfig, Webhooks,
@@ -27,6 +27,8 @@ use crate::session::{Opening, Session, Speech};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::Tap;
+
+mod moving;
 
 const REFUSED: &[u8] = b"\x88\x28\x03\xf0The connection could not be recovered.";
 
@@ -112,6 +114,31 @@ async fn received(client: &mut StdStream, len: usize) -> Vec<u8> {
     panic!("only {count} bytes came: {:?}", String::from_utf8_lossy(&bytes[..count]));
 }
 
+fn permit() -> Permit {
+    Arc::new(Capacity::new(1)).take().unwrap()
+}
+
+/// The one worker of a node, without connections.
+fn connections(node: NodeId) -> (Rc<Connections>, Desks) {
+    let switchboard = Arc::new(Switchboard::new(1));
+    let exchange = Exchange::new(node, switchboard);
+    let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(exchange.receiver()));
+    exchange.link(&bus);
+    let router = Router::new(0, Shard::new(CONFIG.queue_limits()), exchange, bus);
+    let connections = Rc::new(Connections::new(ConnectionsParts {
+        router,
+        events: Rc::new(events()),
+        settings: settings(),
+        config: CONFIG,
+        metrics: metrics(),
+        tap: Tap::default(),
+    }));
+    let (desks, mut own) = Desks::new(1);
+    tokio::task::spawn_local(Rc::clone(&connections).keep_reserving(own.remove(0)));
+    tokio::task::spawn_local(Rc::clone(&connections).keep_flushing());
+    (connections, desks)
+}
+
 /// A worker with one reliable connection that has lost its socket.
 struct Worker {
     connections: Rc<Connections>,
@@ -121,33 +148,17 @@ struct Worker {
 
 impl Worker {
     async fn start() -> Self {
-        let switchboard = Arc::new(Switchboard::new(1));
-        let exchange = Exchange::new(node(), switchboard);
-        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(exchange.receiver()));
-        exchange.link(&bus);
-        let shard = Shard::new(CONFIG.queue_limits());
-        let router = Router::new(0, shard, exchange, bus);
-        let connections = Rc::new(Connections::new(ConnectionsParts {
-            router: router.clone(),
-            events: Rc::new(events()),
-            settings: settings(),
-            config: CONFIG,
-            metrics: metrics(),
-            tap: Tap::default(),
-        }));
-        let (desks, mut own) = Desks::new(1);
-        tokio::task::spawn_local(Rc::clone(&connections).keep_reserving(own.remove(0)));
-        tokio::task::spawn_local(Rc::clone(&connections).keep_flushing());
+        let (connections, desks) = connections(node());
         let subprotocol = Subprotocol::JsonReliable;
         let member =
             NewMember { hub: hub(), connection_id: id(), user_id: None, subprotocol: Some(subprotocol) };
-        let (key, pending) = router.attach(&member);
-        router.settle(pending).await.unwrap();
+        let (key, pending) = connections.router.attach(&member);
+        connections.router.settle(pending).await.unwrap();
         let session = Session::new(Opening {
             hub: hub(),
             connection_id: id(),
             user_id: None,
-            permissions: Permissions::from_roles(&[]).0,
+            permissions: Permissions::from_roles(&["webpubsub.sendToGroup".to_owned()]).0,
             speech: Speech::Messages(subprotocol),
         });
         let (socket, client) = sockets();
@@ -158,7 +169,7 @@ impl Worker {
             session,
             correspondence: Correspondence::new("localhost".into()),
             keep_alive: 20,
-            permit: Arc::new(Capacity::new(1)).take().unwrap(),
+            permit: permit(),
         }));
         connections.insert(&connection);
         connection::start(Rc::clone(&connection), Vec::new());

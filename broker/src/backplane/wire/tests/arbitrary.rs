@@ -41,19 +41,19 @@ pub(super) fn body() -> BoxedStrategy<Body> {
     .boxed()
 }
 
-fn hub() -> BoxedStrategy<HubName> {
+pub(super) fn hub() -> BoxedStrategy<HubName> {
     "[a-z][a-z0-9_`,.\\[\\]]{0,30}".prop_map(|name| HubName::new(&name).unwrap()).boxed()
 }
 
-fn group() -> BoxedStrategy<GroupName> {
+pub(super) fn group() -> BoxedStrategy<GroupName> {
     any::<String>().prop_filter_map("a group's name", |name| GroupName::new(&name).ok()).boxed()
 }
 
-fn user() -> BoxedStrategy<UserId> {
+pub(super) fn user() -> BoxedStrategy<UserId> {
     any::<String>().prop_filter_map("a user's id", |id| UserId::new(&id).ok()).boxed()
 }
 
-fn connection() -> BoxedStrategy<ConnectionId> {
+pub(super) fn connection() -> BoxedStrategy<ConnectionId> {
     any::<String>().prop_filter_map("a connection's id", |id| ConnectionId::parse(&id).ok()).boxed()
 }
 
