@@ -23,7 +23,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
-use crate::backplane::{Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Receipt};
+use crate::backplane::{Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Number, Receipt};
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
 use crate::model::command::{Body, Command, Target, Topic};
 
@@ -53,7 +53,7 @@ impl Bus for Breaking {
         channel: &Channel,
         envelope: Envelope,
         receipt: Option<Receipt>,
-    ) -> Result<(), BusFull> {
+    ) -> Result<Number, BusFull> {
         if self.fails(channel) {
             return Err(BusFull);
         }
@@ -273,7 +273,7 @@ fn message(hub: &str) -> Arrival {
         time_to_live: None,
     };
     let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
-    Arrival::Envelope(Envelope { origin: NodeId::new("other").unwrap(), content })
+    Arrival::Envelope(Envelope { origin: NodeId::new("other").unwrap(), content }, Number { epoch: 1, sequence: 1 })
 }
 
 #[tokio::test]

@@ -66,8 +66,8 @@ struct Sender {
 }
 
 impl Sender {
-    fn publish(&self, channel: &Channel, number: u32, receipt: Option<Receipt>) {
-        self.bus.publish(channel, envelope(&self.name, channel, number), receipt).unwrap();
+    fn publish(&self, channel: &Channel, number: u32, receipt: Option<Receipt>) -> Number {
+        self.bus.publish(channel, envelope(&self.name, channel, number), receipt).unwrap()
     }
 
     /// Publishes, and says how many nodes it was handed to.
@@ -83,17 +83,17 @@ impl Node {
         within("the watch", self.bus.watch(channel)).await.unwrap();
     }
 
-    /// What came next: its group and its number.
-    async fn next(&mut self) -> (Target, u32) {
-        let envelope = match within("an envelope", self.arrivals.recv()).await.unwrap() {
-            Arrival::Envelope(envelope) => envelope,
+    /// What came next: its group, the number within it, and the one that the bus gave it.
+    async fn next(&mut self) -> (Target, u32, Number) {
+        let (envelope, at) = match within("an envelope", self.arrivals.recv()).await.unwrap() {
+            Arrival::Envelope(envelope, at) => (envelope, at),
             Arrival::Lost(topic) => panic!("lost: {topic:?}"),
         };
         match envelope.content {
             Content::Command { command, .. } => match &command.body {
                 Body::Message { content, .. } => {
                     let bytes = content.payload.bytes().as_ref().try_into().unwrap();
-                    (command.target.clone(), u32::from_be_bytes(bytes))
+                    (command.target.clone(), u32::from_be_bytes(bytes), at)
                 }
                 Body::GroupState(_) => panic!("another body"),
             },
@@ -145,7 +145,7 @@ fn envelope(origin: &NodeId, channel: &Channel, number: u32) -> Envelope {
 }
 
 /// What is published to several channels at once comes to every node that watches them, the sender's own included, each
-/// once and on each channel in the order of the calls.
+/// once, on each channel in the order of the calls, and under the number that the call gave, which rises.
 async fn envelopes_arrive_once_and_in_order(service: &mut Service) {
     const NUMBERS: u32 = 10_000;
     const CHANNELS: u32 = 16;
@@ -156,13 +156,15 @@ async fn envelopes_arrive_once_and_in_order(service: &mut Service) {
         }
     }
     let (sender, _) = service.far_apart();
-    for number in 0..NUMBERS {
-        sender.publish(&channels[(number % CHANNELS) as usize], number, None);
-    }
+    let given: Vec<Number> = (0..NUMBERS)
+        .map(|number| sender.publish(&channels[(number % CHANNELS) as usize], number, None))
+        .collect();
+    assert!(given.is_sorted_by(|one, other| one.epoch == other.epoch && one.sequence < other.sequence));
     for node in &mut service.0 {
         let mut next: Vec<u32> = (0..CHANNELS).collect();
         for _ in 0..NUMBERS {
-            let (target, number) = node.next().await;
+            let (target, number, at) = node.next().await;
+            assert_eq!(at, given[number as usize]);
             let at = (number % CHANNELS) as usize;
             assert_eq!(Channel::Topic(Topic { hub: HubName::new("chat").unwrap(), target }), channels[at]);
             assert_eq!(number, next[at], "at {:?}", node.name);

@@ -16,6 +16,15 @@ pub struct Envelope {
     pub content: Content,
 }
 
+/// An envelope's number among all that its origin publishes. Larger ones are later; each run of a node begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number {
+    /// Which run of the node.
+    pub epoch: u64,
+    /// From 1.
+    pub sequence: u64,
+}
+
 /// What an envelope says.
 #[derive(Debug, Clone)]
 pub enum Content {

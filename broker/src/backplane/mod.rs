@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 pub use channel::{Channel, Partition};
-pub use envelope::{Applied, Content, Envelope, QuestionId, Reply};
+pub use envelope::{Applied, Content, Envelope, Number, QuestionId, Reply};
 pub use local::LocalBus;
 pub use partitions::PartitionSet;
 pub use redis_bus::{RedisBus, RedisBusParts};
@@ -25,13 +25,17 @@ use crate::model::command::Topic;
 /// Carries envelopes to every node that watches their channel, the sender's own included. Fan-out to sockets is never
 /// its task.
 pub trait Bus: Send + Sync + 'static {
-    /// Queues for the nodes that watch `channel`; keeps the order of calls; never waits for the network. `receipt` is
-    /// told what became of it.
+    /// Queues for the nodes that watch `channel`, and gives the number by which they know it; keeps the order of calls;
+    /// never waits for the network. `receipt` is told what became of it.
     ///
     /// # Errors
     /// [`BusFull`] when nothing more can be queued: the envelope has gone nowhere, and the receipt is dropped.
-    fn publish(&self, channel: &Channel, envelope: Envelope, receipt: Option<Receipt>)
-    -> Result<(), BusFull>;
+    fn publish(
+        &self,
+        channel: &Channel,
+        envelope: Envelope,
+        receipt: Option<Receipt>,
+    ) -> Result<Number, BusFull>;
 
     /// Resolves once whatever is published to `channel` from now on will reach this node.
     fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>>;
@@ -64,8 +68,8 @@ pub struct BusError;
 /// What a bus brings to its node.
 #[derive(Debug)]
 pub enum Arrival {
-    /// An envelope of a channel that the node watches, or did until just now.
-    Envelope(Envelope),
+    /// An envelope of a channel that the node watches, or did until just now, and its number.
+    Envelope(Envelope, Number),
     /// Envelopes of this topic, or of any channel when it is absent, have been lost for good.
     Lost(Option<Topic>),
 }

@@ -16,7 +16,7 @@ use super::member::{Member, MemberKey};
 use super::parcel::Parcel;
 use super::roster::{Directory, Roster, RosterKey};
 use super::shard::Shard;
-use crate::model::command::{Body, Command, Target, Topic};
+use crate::model::command::{Body, Command, Identity, Target, Topic};
 
 /// A message on its way to the members of this node. The first member that needs an encoding makes it, the rest share
 /// the bytes, whichever worker they are on.
@@ -27,6 +27,8 @@ pub struct Outgoing {
     message: Option<Downstream>,
     frames: [OnceLock<Option<Frame>>; Encoding::COUNT],
     expires_at: Option<Instant>,
+    /// Absent when no other node can have it.
+    identity: Option<Identity>,
 }
 
 impl Outgoing {
@@ -34,7 +36,17 @@ impl Outgoing {
     pub fn new(command: Arc<Command>, now: Instant) -> Self {
         let message = message(&command);
         let expires_at = command.time_to_live.map(|time_to_live| now + time_to_live);
-        Self { command, message, frames: Default::default(), expires_at }
+        Self { command, message, frames: Default::default(), expires_at, identity: None }
+    }
+
+    /// The same, by the name by which other nodes know it.
+    pub fn known_as(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// By what name other nodes know it, if they do.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// What was asked for.

@@ -1,7 +1,7 @@
 //! What a session or a REST operation asks the router to send.
 
 use codec::filter::Filter;
-use codec::ids::{ConnectionId, GroupName, HubName, UserId};
+use codec::ids::{ConnectionId, GroupName, HubName, NodeId, UserId};
 use codec::message::{Content, GroupState, GroupStateItem, StreamPart, TimeToLive};
 
 /// Who is meant within a hub.
@@ -24,6 +24,17 @@ pub struct Topic {
     pub hub: HubName,
     /// Whose messages.
     pub target: Target,
+}
+
+/// Which envelope of which node brought a command. No two are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The node that published it.
+    pub origin: NodeId,
+    /// Which run of the node.
+    pub epoch: u64,
+    /// Its number among all that the run published.
+    pub sequence: u64,
 }
 
 /// Brings something to every connection of a target. It is carried out on every node that has one, in the order in

@@ -10,9 +10,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::survey::{merge, nothing_known, topic_of};
-use crate::backplane::{Applied, Arrival, Bus, Channel, Content, Envelope, QuestionId, Receiver, Reply};
+use crate::backplane::{
+    Applied, Arrival, Bus, Channel, Content, Envelope, Number, QuestionId, Receiver, Reply,
+};
 use crate::hub::{Letter, Outgoing, ReplySlot, Switchboard, Workers};
-use crate::model::command::Command;
+use crate::model::command::{Command, Identity};
 use crate::model::survey::{Answer, Survey};
 
 /// See the module.
@@ -71,13 +73,16 @@ impl Exchange {
 
     /// Own local-first commands are dropped, everything else goes to the workers that have members of its target.
     fn receive(self: &Arc<Self>, arrival: Arrival) {
-        let Envelope { origin, content } = match arrival {
-            Arrival::Envelope(envelope) => envelope,
+        let (Envelope { origin, content }, number) = match arrival {
+            Arrival::Envelope(envelope, number) => (envelope, number),
             Arrival::Lost(topic) => return self.switchboard.lose(topic.as_ref()),
         };
         match content {
             Content::Command { applied: Applied::AtOrigin, .. } if origin == self.node => {}
-            Content::Command { command, .. } => self.deliver(command),
+            Content::Command { command, .. } => {
+                let Number { epoch, sequence } = number;
+                self.deliver(command, Identity { origin, epoch, sequence });
+            }
             Content::Question { id, survey } => self.answer(origin, id, &survey),
             Content::Reply { to, reply } => {
                 // Nobody may wait for it any more.
@@ -88,8 +93,9 @@ impl Exchange {
         }
     }
 
-    fn deliver(&self, command: Arc<Command>) {
-        self.switchboard.deliver(&Arc::new(Outgoing::new(command, Instant::now())));
+    fn deliver(&self, command: Arc<Command>, identity: Identity) {
+        let outgoing = Outgoing::new(command, Instant::now()).known_as(Some(identity));
+        self.switchboard.deliver(&Arc::new(outgoing));
     }
 
     /// Replies to a question when the last worker that may know has answered.
@@ -125,7 +131,7 @@ impl Exchange {
         let envelope = Envelope { origin: self.node.clone(), content };
         let bus = self.bus.get().and_then(Weak::upgrade);
         let sent = bus.map(|bus| bus.publish(&Channel::Node(asker), envelope, None));
-        if !matches!(sent, Some(Ok(()))) {
+        if !matches!(sent, Some(Ok(_))) {
             // The asker notices that a reply is missing.
             tracing::debug!("a reply to another node could not be sent");
         }

@@ -20,11 +20,11 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::backplane::{Applied, Bus, Channel, Content, Envelope, Receipt};
+use crate::backplane::{Applied, Bus, Channel, Content, Envelope, Number, Receipt};
 use crate::hub::{
     Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Watch, WatchFailed, Watching,
 };
-use crate::model::command::{Command, Target, Topic};
+use crate::model::command::{Command, Identity, Target, Topic};
 
 pub use exchange::Exchange;
 pub use expected::Expected;
@@ -122,15 +122,19 @@ impl Router {
         self.0.exchange.switchboard()
     }
 
-    /// Carries out what a client publishes: this node's members first, then the others. What one client submits
-    /// reaches each member in that order.
+    /// Carries out what a client publishes, for this node's members without the way over the others. What one client
+    /// submits reaches each member in that order.
     ///
     /// # Errors
     /// [`RouteError::BusFull`]: this node's members have the message, other nodes' do not.
     pub fn submit(&self, command: Command) -> Result<(), RouteError> {
         let command = Arc::new(command);
         let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
-        let outgoing = Arc::new(Outgoing::new(Arc::clone(&command), Instant::now()));
+        // Published first, so that what this node's members receive has the name by which the others know it.
+        let content = Content::Command { applied: Applied::AtOrigin, command: Arc::clone(&command) };
+        let published = self.publish_to(&channel_of(&topic), content, None);
+        let outgoing = Outgoing::new(command, Instant::now());
+        let outgoing = Arc::new(outgoing.known_as(published.as_ref().ok().cloned()));
         let workers = self.switchboard().workers_of(&topic.hub, &topic.target);
         if workers.contains(self.0.worker) {
             self.shard().deliver(&outgoing);
@@ -138,8 +142,7 @@ impl Router {
         for worker in workers.without(self.0.worker) {
             self.post(worker, Letter::Deliver(Arc::clone(&outgoing)));
         }
-        let content = Content::Command { applied: Applied::AtOrigin, command };
-        self.publish_to(&channel_of(&topic), content, None)
+        published.map(drop)
     }
 
     /// Hands on what the application sends. It resolves when the bus has taken the message; sends that are awaited one
@@ -184,9 +187,12 @@ impl Router {
         channel: &Channel,
         content: Content,
         receipt: Option<Receipt>,
-    ) -> Result<(), RouteError> {
-        let envelope = Envelope { origin: self.node().clone(), content };
-        self.0.bus.publish(channel, envelope, receipt).map_err(|_| RouteError::BusFull)
+    ) -> Result<Identity, RouteError> {
+        let origin = self.node().clone();
+        let envelope = Envelope { origin: origin.clone(), content };
+        let published = self.0.bus.publish(channel, envelope, receipt);
+        let Number { epoch, sequence } = published.map_err(|_| RouteError::BusFull)?;
+        Ok(Identity { origin, epoch, sequence })
     }
 
     fn post(&self, worker: usize, letter: Letter) {

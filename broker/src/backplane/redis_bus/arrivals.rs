@@ -8,14 +8,14 @@ use super::{Ears, Inner, lock};
 use crate::backplane::lanes::{Heard, Incoming, Mark, Part, Question, Step};
 use crate::backplane::redis::LinkEvent;
 use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
-use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Partition, PartitionSet};
+use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Number, Partition, PartitionSet};
 use crate::telemetry::throttle::Pass;
 
 /// Bytes of envelopes in one message of an answer, unless a single one is larger.
 const PART: usize = 512 << 10;
 
 /// What an envelope brings; nothing when it is only its number that counts.
-pub(super) type Arrived = Option<(NodeId, Content)>;
+pub(super) type Arrived = Option<(Envelope, Number)>;
 
 /// An envelope that was asked for.
 struct Repaired {
@@ -77,7 +77,10 @@ impl Inner {
             return None;
         };
         let is_applied = matches!(content, Content::Command { applied: Applied::AtOrigin, .. });
-        (!is_applied || stamp.origin != self.node).then(|| (stamp.origin.clone(), content))
+        let Stamp { origin, epoch, sequence, .. } = stamp;
+        let number = Number { epoch: *epoch, sequence: *sequence };
+        let is_wanted = !is_applied || *origin != self.node;
+        is_wanted.then(|| (Envelope { origin: origin.clone(), content }, number))
     }
 
     fn on_link_message(&self, stamp: &Stamp, partition: Partition, message: LinkMessage, now: Instant) {
@@ -154,8 +157,8 @@ impl Inner {
         for step in steps.drain(..) {
             match step {
                 Step::Deliver(None) => {}
-                Step::Deliver(Some((origin, content))) => {
-                    (self.receive)(Arrival::Envelope(Envelope { origin, content }));
+                Step::Deliver(Some((envelope, number))) => {
+                    (self.receive)(Arrival::Envelope(envelope, number));
                 }
                 Step::Ask(Question { origin, number, floors }) => {
                     self.metrics.asked();

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use super::lanes::{Heard, RingLimits, Sent, Step};
 use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
 use super::wire::{Body, LinkMessage, Unsealed};
-use super::{Bus, BusError, BusFull, Channel, Content, Envelope, Partition, Receipt, Receiver};
+use super::{Bus, BusError, BusFull, Channel, Content, Envelope, Number, Partition, Receipt, Receiver};
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
 use arrivals::Arrived;
@@ -156,7 +156,12 @@ impl Inner {
         channel.name(&self.prefix).into()
     }
 
-    fn publish(&self, channel: &Channel, content: Content, receipt: Option<Receipt>) -> Result<(), BusFull> {
+    fn publish(
+        &self,
+        channel: &Channel,
+        content: Content,
+        receipt: Option<Receipt>,
+    ) -> Result<Number, BusFull> {
         let (links, _) = self.links.get().ok_or(BusFull)?;
         let unsealed = Unsealed::new(&self.node, self.epoch, &Body::Content(content));
         let (partition, name) = (channel.partition(), self.name(channel));
@@ -169,7 +174,7 @@ impl Inner {
             return Err(full);
         }
         sent.keep(stamp.sequence, (partition, name), payload, Instant::now());
-        Ok(())
+        Ok(Number { epoch: self.epoch, sequence: stamp.sequence })
     }
 
     /// Publishes what buses tell each other. It stands outside of every order, and nobody is told if it goes nowhere.
@@ -201,7 +206,7 @@ impl Bus for RedisBus {
         channel: &Channel,
         envelope: Envelope,
         receipt: Option<Receipt>,
-    ) -> Result<(), BusFull> {
+    ) -> Result<Number, BusFull> {
         self.inner.publish(channel, envelope.content, receipt)
     }
 
