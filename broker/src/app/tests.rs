@@ -23,7 +23,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
-use crate::backplane::{Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Number, Receipt};
+use crate::backplane::{
+    Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Heard, Number, PartitionSet, Receipt,
+};
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
 use crate::model::command::{Body, Command, Target, Topic};
 
@@ -71,6 +73,10 @@ impl Bus for Breaking {
     }
 
     fn unwatch(&self, _: &Channel) {}
+
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Heard>> {
+        self.bus.position(partitions)
+    }
 
     fn is_hearing(&self) -> bool {
         !self.is_broken.load(Ordering::Relaxed)
@@ -273,7 +279,10 @@ fn message(hub: &str) -> Arrival {
         time_to_live: None,
     };
     let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
-    Arrival::Envelope(Envelope { origin: NodeId::new("other").unwrap(), content }, Number { epoch: 1, sequence: 1 })
+    Arrival::Envelope(
+        Envelope { origin: NodeId::new("other").unwrap(), content },
+        Number { epoch: 1, sequence: 1 },
+    )
 }
 
 #[tokio::test]

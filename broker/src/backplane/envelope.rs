@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use codec::ids::NodeId;
 
+use super::Partition;
 use crate::model::command::Command;
 use crate::model::survey::{Answer, Survey};
 
@@ -23,6 +24,18 @@ pub struct Number {
     pub epoch: u64,
     /// From 1.
     pub sequence: u64,
+}
+
+/// All that one run of a node published to those channels of one partition that are watched here has come, up to a
+/// number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Which node.
+    pub origin: NodeId,
+    /// Where.
+    pub partition: Partition,
+    /// Up to here.
+    pub up_to: Number,
 }
 
 /// What an envelope says.
@@ -58,6 +71,8 @@ pub enum Applied {
     AtOrigin,
     /// Nobody yet: the envelope's return gives the order.
     OnReceipt,
+    /// Nobody: the node that a connection's id names had it first, and hands it on to whoever has the connection.
+    Forwarded,
 }
 
 /// A node's number for a question, never used twice by one process.

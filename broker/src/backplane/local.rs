@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use super::{Arrival, Bus, BusError, BusFull, Channel, Envelope, Number, Receipt, Receiver};
+use super::{
+    Arrival, Bus, BusError, BusFull, Channel, Envelope, Heard, Number, PartitionSet, Receipt, Receiver,
+};
 
 /// See the module.
 pub struct LocalBus {
@@ -20,12 +22,7 @@ impl LocalBus {
 }
 
 impl Bus for LocalBus {
-    fn publish(
-        &self,
-        _: &Channel,
-        envelope: Envelope,
-        receipt: Option<Receipt>,
-    ) -> Result<Number, BusFull> {
+    fn publish(&self, _: &Channel, envelope: Envelope, receipt: Option<Receipt>) -> Result<Number, BusFull> {
         // There is one run only that anybody hears.
         let number = Number { epoch: 0, sequence: self.last.fetch_add(1, Ordering::Relaxed) + 1 };
         (self.receive)(Arrival::Envelope(envelope, number));
@@ -41,6 +38,10 @@ impl Bus for LocalBus {
     }
 
     fn unwatch(&self, _: &Channel) {}
+
+    fn position(&self, _: &PartitionSet) -> Option<Vec<Heard>> {
+        Some(Vec::new())
+    }
 
     fn is_hearing(&self) -> bool {
         true

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 pub use channel::{Channel, Partition};
-pub use envelope::{Applied, Content, Envelope, Number, QuestionId, Reply};
+pub use envelope::{Applied, Content, Envelope, Heard, Number, QuestionId, Reply};
 pub use local::LocalBus;
 pub use partitions::PartitionSet;
 pub use redis_bus::{RedisBus, RedisBusParts};
@@ -42,6 +42,10 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Ends the wish. Envelopes that are under way may still arrive.
     fn unwatch(&self, channel: &Channel);
+
+    /// How far the node is with what all nodes, itself included, publish to these partitions; nothing while something is
+    /// missing, or may be. What has come has been given to the receiver before.
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Heard>>;
 
     /// Whether this node hears the others, as far as it can tell. While it does not, new clients and calls are better
     /// off on another node.

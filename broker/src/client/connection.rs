@@ -22,7 +22,7 @@ use super::socket::Socket;
 use crate::events::{Attaching, Correspondence, Delivery};
 use crate::hub::{MemberKey, Parcel};
 use crate::model::close::CloseReason;
-use crate::model::command::{Target, Topic};
+use crate::model::command::{Identity, Target, Topic};
 use crate::router::Pending;
 use crate::session::{Deed, Effect, Failure, Received, Session, UserEvent};
 use crate::telemetry::trace::{Excerpt, Record};
@@ -73,6 +73,12 @@ pub(super) struct Recovery {
     pub(super) is_reserved: Cell<bool>,
     /// It has come from another node, and its client has not been told of what ended there.
     pub(super) has_moved: Cell<bool>,
+    /// It has come from another node, and is reached by its own topic.
+    pub(super) is_guest: Cell<bool>,
+    /// Its task waits for something in the midst of what the client sent.
+    pub(super) is_paused: Cell<bool>,
+    /// What it had received when its move was prepared, if it was.
+    pub(super) floors: RefCell<Vec<(u8, Identity)>>,
     /// What the client sent first on another socket, until the connection's task goes over to that.
     renewed: RefCell<Option<Vec<u8>>>,
 }
@@ -414,7 +420,20 @@ impl Connection {
     }
 
     /// Waits, answers, and goes on with what the client sent meanwhile.
-    async fn pause(&self, mut pause: Box<Pause>) {
+    async fn pause(&self, pause: Box<Pause>) {
+        self.set_paused(true);
+        self.go_through(pause).await;
+        self.set_paused(false);
+        self.connections.moves.pause_over.notify_waiters();
+    }
+
+    fn set_paused(&self, is_paused: bool) {
+        if let Some(recovery) = &self.recovery {
+            recovery.is_paused.set(is_paused);
+        }
+    }
+
+    async fn go_through(&self, mut pause: Box<Pause>) {
         loop {
             let Pause { wait, mut unread } = *pause;
             let router = &self.connections.router;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use slotmap::{SecondaryMap, SparseSecondaryMap};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use codec::message::Downstream;
 use codec::subprotocol::Subprotocol;
@@ -17,6 +18,7 @@ use super::ClientConfig;
 use super::closing::Ended;
 use super::connection::Connection;
 use super::keep_alive::{self, Due, Wheel};
+use super::moving::Moves;
 use super::streaming::IdleTimer;
 use crate::events::Events;
 use crate::hub::{MemberKey, Parcel};
@@ -90,6 +92,7 @@ pub struct Connections {
     pub(super) one_closed: Notify,
     /// A client that was to take its connection up again has come, or has given up.
     pub(super) reservation_over: Notify,
+    pub(super) moves: Moves,
 }
 
 /// What the connections of a worker need.
@@ -130,6 +133,7 @@ impl Connections {
             open: Cell::new(0),
             one_closed: Notify::new(),
             reservation_over: Notify::new(),
+            moves: Moves::default(),
         }
     }
 
@@ -138,16 +142,10 @@ impl Connections {
         let session = connection.session();
         let protocol = session.subprotocol().map(Subprotocol::name);
         self.tap.record(|| Record::Connected { client: traced(&session), protocol });
-        drop(session);
-        self.enter(connection);
-        self.look_again(connection, self.now() + u32::from(connection.keep_alive));
-    }
-
-    pub(super) fn enter(&self, connection: &Rc<Connection>) {
-        let session = connection.session();
         self.metrics.hub(session.hub().as_str()).opened(protocol_of(session.subprotocol()));
         drop(session);
         self.table.borrow_mut().insert(connection.key, Rc::clone(connection));
+        self.look_again(connection, self.now() + u32::from(connection.keep_alive));
     }
 
     /// Seconds since the worker's start.
@@ -174,6 +172,7 @@ impl Connections {
             self.router.shard().tell(key, &Downstream::Disconnected { message });
         }
         let detached = self.router.detach(key);
+        self.forget_guest(&connection);
         let (outbox, cleared) = detached.map(|left| (left.outbox, left.cleared)).unwrap_or_default();
         self.report_end(&connection.session(), &reason);
         self.raise_end(&connection, &reason);
@@ -184,7 +183,7 @@ impl Connections {
         self.flush_soon();
     }
 
-    fn report_end(&self, session: &Session, reason: &CloseReason) {
+    pub(super) fn report_end(&self, session: &Session, reason: &CloseReason) {
         let (hub, connection) = (session.hub(), session.connection_id());
         self.metrics.hub(hub.as_str()).closed(protocol_of(session.subprotocol()));
         self.metrics.close(reason.category(), initiator(reason));
@@ -221,7 +220,10 @@ impl Connections {
             | Question::Members { .. }
             | Question::GroupStates { .. }
             | Question::Join { .. }
-            | Question::Leave { .. } => Answer::Count(0),
+            | Question::Leave { .. }
+            // Answered in a task of their own.
+            | Question::Prepare { .. }
+            | Question::HandOver { .. } => Answer::Count(0),
         }
     }
 
@@ -253,6 +255,7 @@ impl Connections {
                 }
             }
         }
+        self.router.shard().forget_moves(Instant::now());
         let deliveries = self.router.shard().take_deliveries();
         let kinds = std::iter::once(None).chain(Subprotocol::ALL.map(Some));
         for (subprotocol, count) in kinds.zip(deliveries) {
@@ -333,7 +336,9 @@ pub(super) fn traced(session: &Session) -> trace::Client {
 
 fn initiator(reason: &CloseReason) -> Initiator {
     match reason {
-        CloseReason::ClientClosed { .. } | CloseReason::ConnectionLost => Initiator::Client,
+        CloseReason::ClientClosed { .. } | CloseReason::ConnectionLost | CloseReason::MovedAway => {
+            Initiator::Client
+        }
         CloseReason::ClosedByApplication(_) => Initiator::Application,
         _ => Initiator::Broker,
     }

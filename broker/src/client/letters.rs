@@ -27,11 +27,21 @@ impl Connections {
             for letter in letters.drain(..) {
                 let letter_weight = letter.weight();
                 match letter {
-                    Letter::Deliver(outgoing) => self.router.shard().deliver(&outgoing),
-                    Letter::Ask(survey, reply) => self.reply(&survey, reply).await,
+                    Letter::Deliver(outgoing) => {
+                        self.router.deliver(&outgoing, |key| self.is_guest(key));
+                    }
+                    Letter::Ask(survey, reply) => {
+                        if let Some((survey, reply)) = self.reply_later(survey, reply) {
+                            self.reply(&survey, reply).await;
+                        }
+                    }
                     Letter::Lost(topic) => self.end_those_who_missed(topic.as_ref()).await,
                     // Whoever waits for it may have given up.
                     Letter::Mark(reached) => drop(reached.send(())),
+                    Letter::PostAll(posted) => {
+                        self.router.post_letters();
+                        let _ = posted.send(());
+                    }
                 }
                 inbox.done(letter_weight);
                 weight += letter_weight;
@@ -46,7 +56,7 @@ impl Connections {
     }
 
     /// Answers a survey. What it changes is changed before the next letter is read; only the answer may have to wait.
-    async fn reply(self: &Rc<Self>, survey: &Survey, reply: ReplySlot) {
+    pub(super) async fn reply(self: &Rc<Self>, survey: &Survey, reply: ReplySlot) {
         let Some((answer, pending)) = self.flushing(self.router.answer(survey)).await else {
             return reply.give(self.answer_for_sessions(survey).await);
         };
@@ -63,6 +73,7 @@ impl Connections {
 
     /// Ends the reliable connections that may have missed messages. Their clients begin anew and know that they have to.
     async fn end_those_who_missed(self: &Rc<Self>, topic: Option<&Topic>) {
+        self.router.shard().spoil_holds(topic);
         let keys = self.router.shard().reliable_members(topic);
         for key in keys {
             self.end(key, CloseReason::MessagesLost);

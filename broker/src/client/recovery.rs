@@ -19,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::closing::{self, Ended};
 use super::connection::Connection;
-use super::connections::Connections;
+use super::connections::{Capacity, Connections};
 use super::handshake::unix_time;
 use super::socket::Socket;
 use crate::auth::token;
@@ -47,7 +47,9 @@ pub struct Desk(UnboundedReceiver<Petition>);
 struct Petition {
     hub: HubName,
     connection_id: ConnectionId,
-    answer: oneshot::Sender<Option<Reservation>>,
+    /// Where it takes its place if it comes from another node.
+    capacity: Arc<Capacity>,
+    answer: oneshot::Sender<Result<Option<Reservation>, Unreachable>>,
 }
 
 /// A connection that waits for its client's socket.
@@ -84,23 +86,26 @@ impl Desks {
         (Self(ways.into()), desks.into_iter().map(Desk).collect())
     }
 
-    /// Reserves a connection of this node for a client whose token has been verified; nothing when there is none, or it
-    /// is not reliable, or is reserved already.
+    /// Reserves a connection for a client whose token has been verified, and fetches it if another node has it; nothing
+    /// when there is none, or it is not reliable, or is reserved already.
     ///
     /// # Errors
-    /// When its worker does not answer.
+    /// When its worker or its node does not answer.
     pub(super) async fn reserve(
         &self,
         hub: HubName,
         connection_id: ConnectionId,
+        capacity: &Arc<Capacity>,
     ) -> Result<Option<Reservation>, Unreachable> {
-        let Some(desk) = connection_id.worker().and_then(|worker| self.0.get(usize::from(worker))) else {
+        let worker = connection_id.worker().map(|worker| usize::from(worker) % self.0.len());
+        let Some(desk) = worker.and_then(|worker| self.0.get(worker)) else {
             return Ok(None);
         };
         let (answer, answered) = oneshot::channel();
-        desk.send(Petition { hub, connection_id, answer }).map_err(|_| Unreachable)?;
+        let capacity = Arc::clone(capacity);
+        desk.send(Petition { hub, connection_id, capacity, answer }).map_err(|_| Unreachable)?;
         match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(reservation)) => Ok(reservation),
+            Ok(Ok(reservation)) => reservation,
             Ok(Err(_)) | Err(_) => Err(Unreachable),
         }
     }
@@ -167,9 +172,22 @@ impl Connections {
     }
 
     fn answer(self: &Rc<Self>, petition: Petition) {
-        let Petition { hub, connection_id, answer } = petition;
+        let Petition { hub, connection_id, answer, .. } = &petition;
+        let is_here = self.router.shard().find(hub, connection_id).is_some();
+        if !is_here && connection_id.node().is_some() && !answer.is_closed() {
+            tokio::task::spawn_local(Rc::clone(self).answer_when_fetched(petition));
+            return;
+        }
+        let reservation = self.reserve(hub, connection_id);
         // Whoever asked may have gone; the reservation is dropped then.
-        let _ = answer.send(self.reserve(&hub, &connection_id));
+        let _ = petition.answer.send(Ok(reservation));
+    }
+
+    /// Answers when the connection has come from another node, or is known not to be anywhere.
+    async fn answer_when_fetched(self: Rc<Self>, petition: Petition) {
+        let Petition { hub, connection_id, capacity, answer } = petition;
+        let fetched = self.fetch_once(&hub, &connection_id, &capacity).await;
+        let _ = answer.send(fetched.map(|()| self.reserve(&hub, &connection_id)));
     }
 
     /// Answers when the client that is on its way has come or given up, which takes no longer than the answer to its
@@ -205,6 +223,8 @@ impl Connections {
         if recovery.is_reserved.replace(true) {
             return None;
         }
+        // Whoever wanted it elsewhere is late.
+        self.router.shard().end_record(key);
         let (place, arriving) = oneshot::channel();
         let connections = Rc::clone(self);
         // The reservation must not keep a connection that has ended.

@@ -12,6 +12,7 @@ use codec::message::{Downstream, GroupStateExtent, Origin};
 use codec::subprotocol::Encoding;
 use codec::websocket::Frame;
 
+use super::handover::Held;
 use super::member::{Member, MemberKey};
 use super::parcel::Parcel;
 use super::roster::{Directory, Roster, RosterKey};
@@ -22,11 +23,12 @@ use crate::model::command::{Body, Command, Identity, Target, Topic};
 /// the bytes, whichever worker they are on.
 #[derive(Debug)]
 pub struct Outgoing {
-    command: Arc<Command>,
+    pub(super) command: Arc<Command>,
     /// Absent when nobody is told anything.
     message: Option<Downstream>,
     frames: [OnceLock<Option<Frame>>; Encoding::COUNT],
-    expires_at: Option<Instant>,
+    pub(super) expires_at: Option<Instant>,
+    is_forwarded: bool,
     /// Absent when no other node can have it.
     identity: Option<Identity>,
 }
@@ -36,12 +38,27 @@ impl Outgoing {
     pub fn new(command: Arc<Command>, now: Instant) -> Self {
         let message = message(&command);
         let expires_at = command.time_to_live.map(|time_to_live| now + time_to_live);
-        Self { command, message, frames: Default::default(), expires_at, identity: None }
+        Self { command, message, frames: Default::default(), expires_at, is_forwarded: false, identity: None }
     }
 
     /// The same, by the name by which other nodes know it.
     pub fn known_as(self, identity: Option<Identity>) -> Self {
         Self { identity, ..self }
+    }
+
+    /// The same, after the node that the connection's id names has had it.
+    pub fn forwarded(self) -> Self {
+        Self { is_forwarded: true, ..self }
+    }
+
+    /// Whether that node has had it.
+    pub fn is_forwarded(&self) -> bool {
+        self.is_forwarded
+    }
+
+    /// What was asked for, to be handed on.
+    pub fn shared_command(&self) -> Arc<Command> {
+        Arc::clone(&self.command)
     }
 
     /// By what name other nodes know it, if they do.
@@ -106,6 +123,9 @@ impl Shard {
     /// Queues a message for every member of its target, a state for those of them who see states.
     pub fn deliver(&mut self, outgoing: &Outgoing) {
         let Command { hub, target, body, excluded, filter, .. } = outgoing.command();
+        if !self.handovers.is_empty() {
+            self.note(outgoing);
+        }
         if let Body::GroupState(item) = body {
             return self.deliver_state(outgoing, item);
         }
@@ -119,12 +139,29 @@ impl Shard {
         };
         let mut parcels = Parcels::of(outgoing);
         for &key in receivers {
+            if self.handovers.knows(key, outgoing.command(), outgoing.identity()) {
+                continue;
+            }
             let Some(member) = self.members.get_mut(key) else {
                 continue;
             };
             let Some(parcel) = parcels.get(member.encoding()) else {
                 continue;
             };
+            self.queue.count_delivery(member);
+            self.queue.send(key, member, parcel, None);
+        }
+    }
+
+    /// Queues a message for one member that is among its receivers.
+    pub(super) fn deliver_to(&mut self, key: MemberKey, held: &Held) {
+        let outgoing = held.outgoing();
+        if let Body::GroupState(item) = &outgoing.command().body {
+            return self.deliver_state_to(&outgoing, item, |receiver| receiver == key);
+        }
+        if let Some(member) = self.members.get_mut(key)
+            && let Some(parcel) = Parcels::of(&outgoing).get(member.encoding())
+        {
             self.queue.count_delivery(member);
             self.queue.send(key, member, parcel, None);
         }

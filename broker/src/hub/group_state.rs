@@ -249,6 +249,16 @@ impl Shard {
 
     /// Queues an update for those who see what the group's members show.
     pub(super) fn deliver_state(&mut self, outgoing: &Outgoing, item: &GroupStateItem) {
+        self.deliver_state_to(outgoing, item, |_| true);
+    }
+
+    /// The same for some of them.
+    pub(super) fn deliver_state_to(
+        &mut self,
+        outgoing: &Outgoing,
+        item: &GroupStateItem,
+        is_meant: impl Fn(MemberKey) -> bool,
+    ) {
         let command = outgoing.command();
         let Target::Group(group) = &command.target else {
             return;
@@ -259,7 +269,10 @@ impl Shard {
         };
         let slot = StateSlot { group: group.clone(), owner: Some(item.connection_id.clone()) };
         let mut parcels = Parcels::of(outgoing);
-        for (&key, subscription) in &mut states.subscribers {
+        for (&key, subscription) in states.subscribers.iter_mut().filter(|(key, _)| is_meant(**key)) {
+            if self.handovers.knows(key, command, outgoing.identity()) {
+                continue;
+            }
             if let Subscription::AwaitsSnapshot(updates) = subscription {
                 updates.insert(item.connection_id.clone(), item.clone());
                 continue;

@@ -21,6 +21,8 @@ pub enum Letter {
     Lost(Option<Topic>),
     /// Say that all letters before this one have been dealt with.
     Mark(oneshot::Sender<()>),
+    /// Post what this worker has for others, and say so.
+    PostAll(oneshot::Sender<()>),
 }
 
 /// What a letter weighs beside its content, in bytes, so that many small ones fill an inbox as well.
@@ -33,7 +35,7 @@ impl Letter {
     pub fn weight(&self) -> usize {
         let content = match self {
             Self::Deliver(outgoing) => outgoing.command().body.len_bytes(),
-            Self::Ask(..) | Self::Lost(_) | Self::Mark(_) => 0,
+            Self::Ask(..) | Self::Lost(_) | Self::Mark(_) | Self::PostAll(_) => 0,
         };
         LETTER_WEIGHT + content
     }

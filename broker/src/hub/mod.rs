@@ -8,6 +8,7 @@ mod answer;
 mod fanout;
 mod gather;
 mod group_state;
+mod handover;
 mod inbox;
 mod index;
 mod member;
@@ -23,11 +24,12 @@ mod window;
 
 use std::sync::Arc;
 
-use codec::ids::HubName;
+use codec::ids::{ConnectionId, HubName};
 
 pub use fanout::Outgoing;
 pub use gather::Gather;
 pub use group_state::NotMember;
+pub use handover::{Held, HoldKey, Known, Ticket};
 pub use inbox::{Inbox, Letter};
 pub use index::{Index, Watch, WatchFailed, Watching, Workers};
 pub use member::{MemberKey, NewMember};
@@ -66,15 +68,20 @@ impl Switchboard {
     /// Which workers may have a connection of the target.
     pub fn workers_of(&self, hub: &HubName, target: &Target) -> Workers {
         match target {
-            // Connections are not indexed: the id itself names the worker.
-            Target::Connection(id) => match id.worker() {
-                Some(worker) if usize::from(worker) < self.inboxes.len() => {
-                    Workers::only(usize::from(worker))
-                }
-                _ => Workers::default(),
-            },
+            // Connections are not indexed: the id itself names the worker, here and on every node that it moves to.
+            Target::Connection(id) => self.worker_of(id).map(Workers::only).unwrap_or_default(),
             _ => self.index.workers_of(hub, target),
         }
+    }
+
+    /// The worker that a connection belongs to wherever it is.
+    pub fn worker_of(&self, id: &ConnectionId) -> Option<usize> {
+        id.worker().map(|worker| usize::from(worker) % self.inboxes.len())
+    }
+
+    /// How many workers there are.
+    pub fn count(&self) -> usize {
+        self.inboxes.len()
     }
 
     /// Hands a message to every worker that has a connection of its target. Messages reach a worker in the order of

@@ -11,6 +11,7 @@ use codec::ids::{ConnectionId, HubName, SequenceId};
 use codec::message::Downstream;
 
 use super::group_state::StateLog;
+use super::handover::Handovers;
 use super::member::{Member, MemberKey, NewMember};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
@@ -28,6 +29,7 @@ pub struct Shard {
     pub(super) queue: Queue,
     pub(super) presence: PresenceLog,
     pub(super) states: StateLog,
+    pub(super) handovers: Handovers,
 }
 
 /// What joining led to.
@@ -51,6 +53,7 @@ impl Shard {
             queue: Queue::new(limits),
             presence: PresenceLog::default(),
             states: StateLog::default(),
+            handovers: Handovers::default(),
         }
     }
 
@@ -117,6 +120,7 @@ impl Shard {
 
     /// The same, of which the application is not told.
     pub(super) fn remove(&mut self, key: MemberKey) -> Option<(Member, Vec<Topic>)> {
+        self.handovers.forget(key);
         let mut member = self.members.remove(key)?;
         let places = std::mem::take(&mut member.places);
         let hub = places.first().map(|place| self.rosters[place.roster].topic.hub.clone());
@@ -156,9 +160,15 @@ impl Shard {
 
     /// The groups that a member is in.
     pub fn groups_of(&self, key: MemberKey) -> Vec<Target> {
+        let mut targets = self.targets_of(key);
+        targets.retain(|target| matches!(target, Target::Group(_)));
+        targets
+    }
+
+    /// The targets that a member is in.
+    pub fn targets_of(&self, key: MemberKey) -> Vec<Target> {
         let places = self.members.get(key).map_or(&[][..], |member| &member.places);
-        let targets = places.iter().map(|place| &self.rosters[place.roster].topic.target);
-        targets.filter(|target| matches!(target, Target::Group(_))).cloned().collect()
+        places.iter().map(|place| self.rosters[place.roster].topic.target.clone()).collect()
     }
 
     /// Queues a message for one member, encoded for it alone. While a member has no socket, only what its window keeps

@@ -255,7 +255,9 @@ impl Window {
             number: id.0,
             content: parcel.frame().content().to_vec().into(),
             time_left: parcel.time_left(now),
-            state_of: slots.and_then(|slots| slots.slot(id)).map(|slot| (slot.group.clone(), slot.owner.clone())),
+            state_of: slots
+                .and_then(|slots| slots.slot(id))
+                .map(|slot| (slot.group.clone(), slot.owner.clone())),
         });
         (self.last, messages.collect())
     }

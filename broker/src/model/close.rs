@@ -45,6 +45,8 @@ pub enum CloseReason {
     PingTimeout,
     /// A reliable client does not acknowledge what is sent to it.
     WindowFull,
+    /// Its client has come back to another node, which has a reliable connection from now on.
+    MovedAway,
     /// Messages to a reliable connection were lost between two nodes.
     MessagesLost,
     /// Nobody took a reliable connection up again in time.
@@ -77,6 +79,7 @@ impl CloseReason {
             | Self::SlowClient
             | Self::WindowFull
             | Self::MessagesLost
+            | Self::MovedAway
             | Self::RecoveryExpired
             | Self::PingTimeout => Ending::Abort,
             Self::ClosedByApplication(_) => Ending::Close(1000, ""),
@@ -166,6 +169,7 @@ impl CloseReason {
             Self::ServiceFault | Self::NotActivated | Self::MessagesLost => "ServiceTransientError",
             Self::SlowClient | Self::WindowFull => "SlowClient",
             Self::PingTimeout => "PingTimeout",
+            Self::MovedAway => "Moved",
             Self::NodeStopping => "ServiceReload",
         }
     }

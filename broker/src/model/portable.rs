@@ -14,6 +14,7 @@ use codec::subprotocol::Subprotocol;
 // Part of a connection, so whoever carries connections knows them from here.
 pub use crate::auth::permission::Grants;
 
+use super::command::Identity;
 use crate::auth::permission::Action;
 
 /// See the module.
@@ -39,6 +40,17 @@ pub struct Portable {
     pub is_active: bool,
     /// Seconds until it ends unless its client comes back.
     pub seconds_left: u32,
+}
+
+/// A connection that is handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Everything of it.
+    pub portable: Portable,
+    /// What it has been delivered since its move was prepared.
+    pub delivered: Vec<Identity>,
+    /// What it had been delivered before: of each partition of channels everything up to these.
+    pub floors: Vec<(u8, Identity)>,
 }
 
 /// What a connection is to be sent, and where it is a member.

@@ -3,8 +3,9 @@
 //! A survey may change what it asks about: to add, to remove and to close are answered as well, because their callers
 //! wait until it is done. Source: `rest-api.md` 6 and 8 to 11.
 
+use bytes::Bytes;
 use codec::filter::Filter;
-use codec::ids::{ConnectionId, GroupName, HubName, UserId};
+use codec::ids::{ConnectionId, GroupName, HubName, NodeId, UserId};
 use codec::message::GroupStateItem;
 
 use super::command::Target;
@@ -75,6 +76,22 @@ pub enum Question {
         /// What is wanted.
         wish: Wish,
     },
+    /// Get ready to give up a reliable connection, whose client wants to go on elsewhere. Answered by [`Answer::Move`].
+    Prepare {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// Give it up. Answered by [`Answer::Move`].
+    HandOver {
+        /// The connection.
+        connection: ConnectionId,
+        /// Which preparation is meant.
+        ticket: u64,
+        /// The groups whose messages the asker holds.
+        groups: Vec<GroupName>,
+        /// The asker's node, which has the connection from then on.
+        to: NodeId,
+    },
 }
 
 /// Connections of a target that match a filter.
@@ -117,6 +134,45 @@ pub enum Answer {
     GroupStates(Vec<GroupStateItem>),
     /// State of a permission after the question.
     Permission(PermissionAnswer),
+    /// What becomes of a connection that is wanted elsewhere.
+    Move(Move),
+}
+
+/// What becomes of a connection that is wanted elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// No reliable connection of that id is here.
+    Nothing,
+    /// It is here and cannot move now.
+    Later,
+    /// It can move as soon as the asker holds what is sent to it.
+    Prepared(Prepared),
+    /// It is here no more: a part of everything that makes it up.
+    Given(Given),
+}
+
+/// A connection that is ready to move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The node that has it.
+    pub node: NodeId,
+    /// Names this preparation. The last one alone counts.
+    pub ticket: u64,
+    /// Its user, if it has one.
+    pub user_id: Option<UserId>,
+    /// Its groups.
+    pub groups: Vec<GroupName>,
+}
+
+/// A part of everything that makes up a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Which part, from 0.
+    pub part: u64,
+    /// Whether no other follows.
+    pub is_last: bool,
+    /// Its bytes.
+    pub bytes: Bytes,
 }
 
 /// A connection in a group, as a listing shows it.

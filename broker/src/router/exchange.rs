@@ -14,8 +14,11 @@ use crate::backplane::{
     Applied, Arrival, Bus, Channel, Content, Envelope, Number, QuestionId, Receiver, Reply,
 };
 use crate::hub::{Letter, Outgoing, ReplySlot, Switchboard, Workers};
-use crate::model::command::{Command, Identity};
-use crate::model::survey::{Answer, Survey};
+use crate::model::command::Identity;
+use crate::model::survey::{Answer, Given, Move, Survey};
+
+/// Bytes of a connection that moves in one message.
+const PART: usize = 256 << 10;
 
 /// See the module.
 pub struct Exchange {
@@ -79,9 +82,14 @@ impl Exchange {
         };
         match content {
             Content::Command { applied: Applied::AtOrigin, .. } if origin == self.node => {}
-            Content::Command { command, .. } => {
+            Content::Command { command, applied } => {
                 let Number { epoch, sequence } = number;
-                self.deliver(command, Identity { origin, epoch, sequence });
+                let outgoing = Outgoing::new(command, Instant::now());
+                let outgoing = outgoing.known_as(Some(Identity { origin, epoch, sequence }));
+                self.switchboard.deliver(&Arc::new(match applied {
+                    Applied::Forwarded => outgoing.forwarded(),
+                    Applied::AtOrigin | Applied::OnReceipt => outgoing,
+                }));
             }
             Content::Question { id, survey } => self.answer(origin, id, &survey),
             Content::Reply { to, reply } => {
@@ -91,11 +99,6 @@ impl Exchange {
                 }
             }
         }
-    }
-
-    fn deliver(&self, command: Arc<Command>, identity: Identity) {
-        let outgoing = Outgoing::new(command, Instant::now()).known_as(Some(identity));
-        self.switchboard.deliver(&Arc::new(outgoing));
     }
 
     /// Replies to a question when the last worker that may know has answered.
@@ -163,7 +166,22 @@ impl Gathering {
 impl Drop for Gathering {
     fn drop(&mut self) {
         let known = self.known.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let reply = known.map_or(Reply::Unknown, Reply::Known);
-        self.exchange.reply(self.asker.clone(), Content::Reply { to: self.id, reply });
+        let replies = known.map_or_else(|| vec![Reply::Unknown], parts);
+        for reply in replies {
+            self.exchange.reply(self.asker.clone(), Content::Reply { to: self.id, reply });
+        }
     }
+}
+
+/// Divides what is too long for one message. A connection that moves is one part until then.
+fn parts(answer: Answer) -> Vec<Reply> {
+    let Answer::Move(Move::Given(Given { bytes, .. })) = answer else {
+        return vec![Reply::Known(answer)];
+    };
+    let last = bytes.len().div_ceil(PART).saturating_sub(1);
+    let part = |number: usize| {
+        let bytes = bytes.slice(number * PART..bytes.len().min((number + 1) * PART));
+        Reply::Known(Answer::Move(Move::Given(Given { part: number as u64, is_last: number == last, bytes })))
+    };
+    (0..=last).map(part).collect()
 }

@@ -7,6 +7,7 @@
 mod exchange;
 mod expected;
 mod group_state;
+mod handover;
 mod portable;
 mod survey;
 
@@ -29,6 +30,7 @@ use crate::model::command::{Command, Identity, Target, Topic};
 pub use exchange::Exchange;
 pub use expected::Expected;
 pub use group_state::ShowError;
+pub use handover::Taken;
 
 /// Longest time that anything may take that somebody awaits: an answer, or room.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -182,6 +184,11 @@ impl Router {
         self.switchboard().inbox(self.0.worker).caught_up().await;
     }
 
+    /// Resolves when all that this node has published until now has gone out to the others.
+    pub async fn flushed(&self) {
+        self.0.bus.flush().await;
+    }
+
     fn publish_to(
         &self,
         channel: &Channel,
@@ -284,6 +291,9 @@ impl Router {
     }
 
     fn unwatch(&self, topic: &Topic) {
+        if self.shard().is_held(topic) {
+            return;
+        }
         self.switchboard()
             .index
             .remove(topic, self.0.worker, || self.0.bus.unwatch(&Channel::Topic(topic.clone())));

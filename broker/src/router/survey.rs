@@ -6,11 +6,11 @@ use codec::ids::HubName;
 use tokio::sync::oneshot;
 
 use super::exchange::Asked;
-use super::{PATIENCE, Pending, RouteError, Router, channel_of};
-use crate::backplane::{Content, Reply};
+use super::{PATIENCE, Pending, RouteError, Router};
+use crate::backplane::{Channel, Content, Reply};
 use crate::hub::MemberKey;
 use crate::model::command::{Target, Topic};
-use crate::model::survey::{Answer, Leaving, PermissionAnswer, Question, Selection, Survey};
+use crate::model::survey::{Answer, Leaving, Move, PermissionAnswer, Question, Selection, Survey};
 
 /// Memberships that are changed before other tasks have their turn.
 const SLICE: usize = 4096;
@@ -23,11 +23,15 @@ impl Router {
     /// [`RouteError::Incomplete`] when one of them did not answer in time: what is known without it is not passed off
     /// as the whole.
     pub async fn survey(&self, survey: Survey) -> Result<Answer, RouteError> {
+        self.survey_at(&Self::channel_for(&survey), survey).await
+    }
+
+    pub(super) async fn survey_at(&self, channel: &Channel, survey: Survey) -> Result<Answer, RouteError> {
         let survey = Arc::new(survey);
         let asked = self.0.exchange.ask();
         let (receipt, receivers) = oneshot::channel();
         let question = Content::Question { id: asked.id, survey: Arc::clone(&survey) };
-        self.publish_to(&channel_of(&topic_of(&survey)), question, Some(receipt))?;
+        self.publish_to(channel, question, Some(receipt))?;
         let gather = async {
             let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
             collect(asked, receivers.map_err(|_| RouteError::Unreachable)?, &survey.question).await
@@ -68,7 +72,10 @@ impl Router {
                 }
                 settled(Answer::Count(keys.len() as u64))
             }
-            Question::Close { .. } | Question::Permission { .. } => None,
+            Question::Close { .. }
+            | Question::Permission { .. }
+            | Question::Prepare { .. }
+            | Question::HandOver { .. } => None,
         }
     }
 
@@ -136,7 +143,9 @@ pub(super) fn topic_of(survey: &Survey) -> Topic {
         Question::Count(target) | Question::Close { target, .. } => target.clone(),
         Question::Members { group, .. } | Question::GroupStates { group, .. } => Target::Group(group.clone()),
         Question::Join { who, .. } | Question::Leave { who, .. } => who.target.clone(),
-        Question::Permission { connection, .. } => Target::Connection(connection.clone()),
+        Question::Permission { connection, .. }
+        | Question::Prepare { connection }
+        | Question::HandOver { connection, .. } => Target::Connection(connection.clone()),
     };
     Topic { hub: survey.hub.clone(), target }
 }
@@ -150,6 +159,7 @@ pub(super) fn nothing_known(question: &Question) -> Answer {
         Question::Members { .. } => Answer::Members(Vec::new()),
         Question::GroupStates { .. } => Answer::GroupStates(Vec::new()),
         Question::Permission { .. } => Answer::Permission(PermissionAnswer::NoConnection),
+        Question::Prepare { .. } | Question::HandOver { .. } => Answer::Move(Move::Nothing),
     }
 }
 
@@ -165,7 +175,7 @@ pub(super) fn merge(known: Answer, more: Answer) -> Answer {
             known.append(&mut more);
             Answer::GroupStates(known)
         }
-        (known, Answer::Permission(PermissionAnswer::NoConnection)) => known,
+        (known, Answer::Permission(PermissionAnswer::NoConnection) | Answer::Move(Move::Nothing)) => known,
         (_, more) => more,
     }
 }

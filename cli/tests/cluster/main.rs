@@ -9,8 +9,14 @@
 )]
 
 mod apart;
+#[path = "../../../broker/tests/reliable/dialect.rs"]
+#[allow(dead_code, unused_macros, unused_imports, reason = "shared with the tests of one broker")]
+mod dialect;
 mod failures;
 mod harness;
 mod linked;
+#[path = "../../../broker/tests/reliable/peer.rs"]
+#[allow(dead_code, reason = "shared with the tests of one broker")]
+mod peer;
 #[path = "../../../broker/tests/support/mod.rs"]
 mod support;

@@ -202,7 +202,7 @@ pub struct Question {
     /// Name of the hub that it is about.
     #[prost(string, tag = "2")]
     pub hub: ::prost::alloc::string::String,
-    #[prost(oneof = "question::Question", tags = "3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "question::Question", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub question: ::core::option::Option<question::Question>,
 }
 /// Nested message and enum types in `Question`.
@@ -295,6 +295,30 @@ pub mod question {
         #[prost(enumeration = "super::Wish", tag = "4")]
         pub wish: i32,
     }
+    /// Get ready to give up a reliable connection, whose client wants to go on elsewhere. Answered by prepared, later or
+    /// no_session.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Prepare {
+        /// Id of the connection.
+        #[prost(string, tag = "1")]
+        pub connection: ::prost::alloc::string::String,
+    }
+    /// Give it up. Answered by given, by prepared when it has to be prepared anew, by later or no_session.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct HandOver {
+        /// Id of the connection.
+        #[prost(string, tag = "1")]
+        pub connection: ::prost::alloc::string::String,
+        /// The preparation.
+        #[prost(uint64, tag = "2")]
+        pub ticket: u64,
+        /// Names of the groups whose messages the asker holds.
+        #[prost(string, repeated, tag = "3")]
+        pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// Id of the asker's node, which has the connection from then on.
+        #[prost(string, tag = "4")]
+        pub to: ::prost::alloc::string::String,
+    }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Question {
         #[prost(message, tag = "3")]
@@ -311,6 +335,10 @@ pub mod question {
         Close(Close),
         #[prost(message, tag = "9")]
         Permission(Permission),
+        #[prost(message, tag = "10")]
+        Prepare(Prepare),
+        #[prost(message, tag = "11")]
+        HandOver(HandOver),
     }
 }
 /// Connections of a target that match a filter.
@@ -335,7 +363,7 @@ pub struct Reply {
     /// The id of the question.
     #[prost(uint64, tag = "1")]
     pub to: u64,
-    #[prost(oneof = "reply::Reply", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "reply::Reply", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub reply: ::core::option::Option<reply::Reply>,
 }
 /// Nested message and enum types in `Reply`.
@@ -349,6 +377,33 @@ pub mod reply {
     pub struct GroupStates {
         #[prost(message, repeated, tag = "1")]
         pub items: ::prost::alloc::vec::Vec<super::GroupStateItem>,
+    }
+    /// A connection that is ready to move.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Prepared {
+        /// Id of the node that has it.
+        #[prost(string, tag = "1")]
+        pub node: ::prost::alloc::string::String,
+        /// Names the preparation. The last one alone counts.
+        #[prost(uint64, tag = "2")]
+        pub ticket: u64,
+        /// Its user, if it has one.
+        #[prost(string, optional, tag = "3")]
+        pub user_id: ::core::option::Option<::prost::alloc::string::String>,
+        /// Names of its groups.
+        #[prost(string, repeated, tag = "4")]
+        pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Given {
+        /// Which part, from 0.
+        #[prost(uint64, tag = "1")]
+        pub part: u64,
+        /// No other follows.
+        #[prost(bool, tag = "2")]
+        pub is_last: bool,
+        #[prost(bytes = "bytes", tag = "3")]
+        pub bytes: ::prost::bytes::Bytes,
     }
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Reply {
@@ -367,6 +422,17 @@ pub mod reply {
         /// State of a permission after the question.
         #[prost(enumeration = "super::Permission", tag = "6")]
         Permission(i32),
+        /// Not now: the connection is here and cannot move.
+        #[prost(message, tag = "7")]
+        Later(super::Empty),
+        /// No reliable connection of that id is here.
+        #[prost(message, tag = "8")]
+        NoSession(super::Empty),
+        #[prost(message, tag = "9")]
+        Prepared(Prepared),
+        /// A part of a session.proto Handover; all parts answer the same question.
+        #[prost(message, tag = "10")]
+        Given(Given),
     }
 }
 /// A connection in a group.
@@ -459,6 +525,8 @@ pub enum Applied {
     AtOrigin = 1,
     /// Nobody yet: the node serves them when the command comes back.
     OnReceipt = 2,
+    /// Nobody: the node that a connection's id names had it first, and hands it on to whoever has the connection.
+    Forwarded = 3,
 }
 impl Applied {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -470,6 +538,7 @@ impl Applied {
             Self::Unspecified => "APPLIED_UNSPECIFIED",
             Self::AtOrigin => "APPLIED_AT_ORIGIN",
             Self::OnReceipt => "APPLIED_ON_RECEIPT",
+            Self::Forwarded => "APPLIED_FORWARDED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -478,6 +547,7 @@ impl Applied {
             "APPLIED_UNSPECIFIED" => Some(Self::Unspecified),
             "APPLIED_AT_ORIGIN" => Some(Self::AtOrigin),
             "APPLIED_ON_RECEIPT" => Some(Self::OnReceipt),
+            "APPLIED_FORWARDED" => Some(Self::Forwarded),
             _ => None,
         }
     }

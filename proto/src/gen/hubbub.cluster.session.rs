@@ -51,6 +51,40 @@ pub struct Session {
     #[prost(uint32, tag = "16")]
     pub seconds_left: u32,
 }
+/// A connection that is handed over.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Handover {
+    /// Required.
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+    /// Envelopes whose content it has been delivered since its move was prepared.
+    #[prost(message, repeated, tag = "2")]
+    pub delivered: ::prost::alloc::vec::Vec<Identity>,
+    /// What it had been delivered before.
+    #[prost(message, repeated, tag = "3")]
+    pub floors: ::prost::alloc::vec::Vec<Floor>,
+}
+/// An envelope, or its number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Identity {
+    /// Id of the node that published it, and which run of the node that was.
+    #[prost(string, tag = "1")]
+    pub origin: ::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+}
+/// Everything that was published to the channels of one partition up to a number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Floor {
+    /// Number of the partition, 0 to 255.
+    #[prost(uint32, tag = "1")]
+    pub partition: u32,
+    /// Required.
+    #[prost(message, optional, tag = "2")]
+    pub up_to: ::core::option::Option<Identity>,
+}
 /// A message that the client has not acknowledged.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KeptMessage {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::channels::{Channels, Run};
 use super::origin::{Around, Origin};
 use super::{FORGOTTEN, Incoming, ORIGINS, Part, PartitionSet, SILENT, STEADY, Step};
+use crate::backplane::Partition;
 
 /// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
 #[derive(Debug)]
@@ -149,6 +150,24 @@ impl<T> Heard<T> {
     pub(crate) fn forget_channel(&mut self, channel: &str) {
         self.channels.forget_channel(channel);
         self.origins.iter_mut().for_each(|origin| origin.forget_channel(channel));
+    }
+
+    /// Up to which number each process has been heard in each of these partitions; nothing while something is missing
+    /// there, or may be.
+    pub(crate) fn position(&self, partitions: &PartitionSet) -> Option<Vec<((NodeId, u64), Partition, u64)>> {
+        if partitions.iter().any(|partition| self.deaf.contains(partition)) {
+            return None;
+        }
+        let mut all = Vec::new();
+        for origin in &self.origins {
+            for partition in partitions.iter() {
+                let heard = origin.heard(partition)?;
+                if heard > 0 {
+                    all.push(((origin.id().clone(), origin.epoch()), partition, heard));
+                }
+            }
+        }
+        Some(all)
     }
 
     /// Bytes that wait, of the process of which most do.

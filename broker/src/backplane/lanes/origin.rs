@@ -257,6 +257,12 @@ impl<T> Origin<T> {
         self.held.bytes()
     }
 
+    /// The highest number of a partition that has been heard; nothing while something is missing there.
+    pub(super) fn heard(&self, partition: Partition) -> Option<u64> {
+        let lane = &self.lanes[usize::from(partition.0)];
+        (lane.state == State::Open).then_some(lane.highest)
+    }
+
     fn lane(&mut self, partition: Partition) -> &mut Lane {
         &mut self.lanes[usize::from(partition.0)]
     }

@@ -26,7 +26,9 @@ use tokio::time::Instant;
 use super::lanes::{Heard, RingLimits, Sent, Step};
 use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
 use super::wire::{Body, LinkMessage, Unsealed};
-use super::{Bus, BusError, BusFull, Channel, Content, Envelope, Number, Partition, Receipt, Receiver};
+use super::{
+    Bus, BusError, BusFull, Channel, Content, Envelope, Number, Partition, PartitionSet, Receipt, Receiver,
+};
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
 use arrivals::Arrived;
@@ -217,6 +219,16 @@ impl Bus for RedisBus {
     fn unwatch(&self, channel: &Channel) {
         let name = self.inner.name(channel);
         lock(&self.inner.wishes).leave(&name, Instant::now());
+    }
+
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<super::Heard>> {
+        let heard = lock(&self.inner.ears).heard.position(partitions)?;
+        let heard = heard.into_iter().map(|((origin, epoch), partition, sequence)| super::Heard {
+            origin,
+            partition,
+            up_to: Number { epoch, sequence },
+        });
+        Some(heard.collect())
     }
 
     fn is_hearing(&self) -> bool {

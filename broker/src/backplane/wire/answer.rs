@@ -1,12 +1,12 @@
 //! What a node answers to a question.
 
-use codec::ids::{ConnectionId, InvalidName};
+use codec::ids::{ConnectionId, InvalidName, NodeId};
 use proto::cluster::{self, Empty, reply};
 
 use super::fault::Fault;
 use super::{group_state, names};
 use crate::backplane::{Content, QuestionId, Reply};
-use crate::model::survey::{Answer, Member, PermissionAnswer};
+use crate::model::survey::{Answer, Given, Member, Move, PermissionAnswer, Prepared};
 
 pub(super) fn encode(to: QuestionId, reply: &Reply) -> cluster::Reply {
     let reply = match reply {
@@ -18,6 +18,17 @@ pub(super) fn encode(to: QuestionId, reply: &Reply) -> cluster::Reply {
         Reply::Known(Answer::GroupStates(items)) => reply::Reply::GroupStates(reply::GroupStates {
             items: items.iter().map(group_state::encode).collect(),
         }),
+        Reply::Known(Answer::Move(Move::Nothing)) => reply::Reply::NoSession(Empty {}),
+        Reply::Known(Answer::Move(Move::Later)) => reply::Reply::Later(Empty {}),
+        Reply::Known(Answer::Move(Move::Prepared(prepared))) => reply::Reply::Prepared(reply::Prepared {
+            node: prepared.node.as_str().to_owned(),
+            ticket: prepared.ticket,
+            user_id: names::encode_user(prepared.user_id.as_ref()),
+            groups: names::encode_groups(&prepared.groups),
+        }),
+        Reply::Known(Answer::Move(Move::Given(Given { part, is_last, bytes }))) => {
+            reply::Reply::Given(reply::Given { part: *part, is_last: *is_last, bytes: bytes.clone() })
+        }
         Reply::Known(Answer::Permission(answer)) => {
             reply::Reply::Permission(encode_permission(*answer).into())
         }
@@ -36,6 +47,17 @@ pub(super) fn decode(message: cluster::Reply) -> Result<Content, Fault> {
         reply::Reply::GroupStates(reply::GroupStates { items }) => {
             let items: Result<_, InvalidName> = items.into_iter().map(group_state::decode).collect();
             Reply::Known(Answer::GroupStates(items?))
+        }
+        reply::Reply::NoSession(Empty {}) => Reply::Known(Answer::Move(Move::Nothing)),
+        reply::Reply::Later(Empty {}) => Reply::Known(Answer::Move(Move::Later)),
+        reply::Reply::Prepared(prepared) => Reply::Known(Answer::Move(Move::Prepared(Prepared {
+            node: NodeId::new(&prepared.node)?,
+            ticket: prepared.ticket,
+            user_id: names::decode_user(prepared.user_id)?,
+            groups: names::decode_groups(prepared.groups)?,
+        }))),
+        reply::Reply::Given(reply::Given { part, is_last, bytes }) => {
+            Reply::Known(Answer::Move(Move::Given(Given { part, is_last, bytes })))
         }
         reply::Reply::Permission(answer) => {
             Reply::Known(Answer::Permission(decode_permission(names::known(answer)?)?))

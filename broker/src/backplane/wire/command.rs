@@ -17,6 +17,7 @@ pub(super) fn encode(applied: Applied, command: &Command) -> cluster::Command {
     let applied = match applied {
         Applied::AtOrigin => cluster::Applied::AtOrigin,
         Applied::OnReceipt => cluster::Applied::OnReceipt,
+        Applied::Forwarded => cluster::Applied::Forwarded,
     };
     let body = match body {
         Body::Message { from_user_id, content, stream } => {
@@ -40,6 +41,7 @@ pub(super) fn decode(message: cluster::Command) -> Result<Content, Fault> {
     let applied = match names::known(applied)? {
         cluster::Applied::AtOrigin => Applied::AtOrigin,
         cluster::Applied::OnReceipt => Applied::OnReceipt,
+        cluster::Applied::Forwarded => Applied::Forwarded,
         cluster::Applied::Unspecified => return Err(Fault::Unknown),
     };
     let body = match body.ok_or(Fault::Unknown)? {

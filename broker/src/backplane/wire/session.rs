@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use codec::ids::{ConnectionId, GroupName, HubName, InvocationId, StreamId};
+use codec::ids::{ConnectionId, GroupName, HubName, InvocationId, NodeId, StreamId};
 use codec::message::{GroupState, MAX_TIME_TO_LIVE, StreamClosedError};
 use codec::subprotocol::Subprotocol;
 use prost::Message as _;
@@ -14,21 +14,68 @@ use proto::session as wire;
 
 use super::fault::Malformed;
 use super::names;
+use crate::model::command::Identity;
 use crate::model::portable::{
-    Conduct, Grants, GroupMembership, KeptMessage, Letters, Membership, Portable, PortableCookie, RunningStream,
-    Sight, StreamTable,
+    Conduct, Grants, GroupMembership, HandedOver, KeptMessage, Letters, Membership, Portable, PortableCookie,
+    RunningStream, Sight, StreamTable,
 };
 use crate::model::survey::Action;
 
 /// What a publisher is told of a stream that ended because it broke a rule; which one does not travel.
 const BROKEN_RULE: StreamClosedError = StreamClosedError::BadRequest("A rule of streams was broken.");
 
+/// Writes a connection that is handed over.
+pub fn encode_handover(handed_over: &HandedOver) -> Vec<u8> {
+    let HandedOver { portable, delivered, floors } = handed_over;
+    let floor = |(partition, up_to): &(u8, Identity)| wire::Floor {
+        partition: (*partition).into(),
+        up_to: Some(encode_identity(up_to)),
+    };
+    let handover = wire::Handover {
+        session: Some(message(portable)),
+        delivered: delivered.iter().map(encode_identity).collect(),
+        floors: floors.iter().map(floor).collect(),
+    };
+    handover.encode_to_vec()
+}
+
+/// Reads a connection that is handed over.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_handover(bytes: Bytes) -> Result<HandedOver, Malformed> {
+    let wire::Handover { session, delivered, floors } = wire::Handover::decode(bytes)?;
+    let floor = |wire::Floor { partition, up_to }| {
+        let partition = u8::try_from(partition).map_err(|_| Malformed::Range("partition"))?;
+        Ok((partition, decode_identity(names::required(up_to, "up_to")?)?))
+    };
+    Ok(HandedOver {
+        portable: read(names::required(session, "session")?)?,
+        delivered: collect(delivered, decode_identity)?,
+        floors: collect(floors, floor)?,
+    })
+}
+
+fn encode_identity(identity: &Identity) -> wire::Identity {
+    let Identity { origin, epoch, sequence } = identity;
+    wire::Identity { origin: origin.as_str().to_owned(), epoch: *epoch, sequence: *sequence }
+}
+
+fn decode_identity(identity: wire::Identity) -> Result<Identity, Malformed> {
+    let wire::Identity { origin, epoch, sequence } = identity;
+    Ok(Identity { origin: NodeId::new(&origin)?, epoch, sequence })
+}
+
 /// Writes a connection.
 pub fn encode(portable: &Portable) -> Vec<u8> {
+    message(portable).encode_to_vec()
+}
+
+fn message(portable: &Portable) -> wire::Session {
     let Portable { membership, conduct, letters, .. } = portable;
     let Membership { last, messages, groups, state_clock } = membership;
     let Conduct { permissions, acks, invocations, streams } = conduct;
-    let session = wire::Session {
+    wire::Session {
         hub: portable.hub.as_str().to_owned(),
         connection_id: portable.connection_id.as_str().to_owned(),
         user_id: names::encode_user(portable.user_id.as_ref()),
@@ -45,8 +92,7 @@ pub fn encode(portable: &Portable) -> Vec<u8> {
         keep_alive_s: portable.keep_alive.into(),
         is_active: portable.is_active,
         seconds_left: portable.seconds_left,
-    };
-    session.encode_to_vec()
+    }
 }
 
 /// Reads a connection. The messages share its bytes.
@@ -54,7 +100,10 @@ pub fn encode(portable: &Portable) -> Vec<u8> {
 /// # Errors
 /// When it is not what [`encode`] writes, or names what this version does not know.
 pub fn decode(bytes: Bytes) -> Result<Portable, Malformed> {
-    let session = wire::Session::decode(bytes)?;
+    read(wire::Session::decode(bytes)?)
+}
+
+fn read(session: wire::Session) -> Result<Portable, Malformed> {
     let subprotocol = Subprotocol::ALL.into_iter().find(|known| known.name() == session.subprotocol);
     let subprotocol = subprotocol.filter(|known| known.is_reliable());
     let messages: Vec<_> = collect(session.messages, decode_message)?;
@@ -173,9 +222,7 @@ fn encode_permission((action, grants): &(Action, Grants)) -> wire::Permission {
     }
 }
 
-fn decode_permission(
-    permission: wire::Permission,
-) -> Result<(Action, Grants), Malformed> {
+fn decode_permission(permission: wire::Permission) -> Result<(Action, Grants), Malformed> {
     let wire::Permission { action, by_default, patterns, exceptions } = permission;
     let action = match wire::Action::try_from(action) {
         Ok(wire::Action::SendToGroup) => Action::SendToGroup,

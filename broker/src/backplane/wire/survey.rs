@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codec::ids::{ConnectionId, GroupName, HubName};
+use codec::ids::{ConnectionId, GroupName, HubName, NodeId};
 use proto::cluster::{self, Empty, question};
 
 use super::fault::{Fault, Malformed};
@@ -51,6 +51,17 @@ fn encode_question(question: &Question) -> question::Question {
             excluded: names::encode_connections(excluded),
             reason: reason.clone(),
         }),
+        Question::Prepare { connection } => {
+            question::Question::Prepare(question::Prepare { connection: connection.as_str().to_owned() })
+        }
+        Question::HandOver { connection, ticket, groups, to } => {
+            question::Question::HandOver(question::HandOver {
+                connection: connection.as_str().to_owned(),
+                ticket: *ticket,
+                groups: names::encode_groups(groups),
+                to: to.as_str().to_owned(),
+            })
+        }
         Question::Permission { connection, action, group, wish } => {
             question::Question::Permission(question::Permission {
                 connection: connection.as_str().to_owned(),
@@ -87,6 +98,17 @@ fn decode_question(question: question::Question) -> Result<Question, Fault> {
             excluded: names::decode_connections(excluded)?,
             reason,
         },
+        question::Question::Prepare(question::Prepare { connection }) => {
+            Question::Prepare { connection: ConnectionId::parse(&connection)? }
+        }
+        question::Question::HandOver(question::HandOver { connection, ticket, groups, to }) => {
+            Question::HandOver {
+                connection: ConnectionId::parse(&connection)?,
+                ticket,
+                groups: names::decode_groups(groups)?,
+                to: NodeId::new(&to)?,
+            }
+        }
         question::Question::Permission(question::Permission { connection, action, group, wish }) => {
             Question::Permission {
                 connection: ConnectionId::parse(&connection)?,

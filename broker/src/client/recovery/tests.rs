@@ -28,6 +28,8 @@ use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::Tap;
 
+mod fetching;
+mod mesh;
 mod moving;
 
 const REFUSED: &[u8] = b"\x88\x28\x03\xf0The connection could not be recovered.";
@@ -114,15 +116,23 @@ async fn received(client: &mut StdStream, len: usize) -> Vec<u8> {
     panic!("only {count} bytes came: {:?}", String::from_utf8_lossy(&bytes[..count]));
 }
 
+fn capacity() -> Arc<Capacity> {
+    Arc::new(Capacity::new(1))
+}
+
 fn permit() -> Permit {
-    Arc::new(Capacity::new(1)).take().unwrap()
+    capacity().take().unwrap()
 }
 
 /// The one worker of a node, without connections.
 fn connections(node: NodeId) -> (Rc<Connections>, Desks) {
+    linked(node, |exchange| Arc::new(LocalBus::new(exchange.receiver())))
+}
+
+fn linked(node: NodeId, bus: impl FnOnce(&Arc<Exchange>) -> Arc<dyn Bus>) -> (Rc<Connections>, Desks) {
     let switchboard = Arc::new(Switchboard::new(1));
-    let exchange = Exchange::new(node, switchboard);
-    let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(exchange.receiver()));
+    let exchange = Exchange::new(node, Arc::clone(&switchboard));
+    let bus = bus(&exchange);
     exchange.link(&bus);
     let router = Router::new(0, Shard::new(CONFIG.queue_limits()), exchange, bus);
     let connections = Rc::new(Connections::new(ConnectionsParts {
@@ -136,6 +146,8 @@ fn connections(node: NodeId) -> (Rc<Connections>, Desks) {
     let (desks, mut own) = Desks::new(1);
     tokio::task::spawn_local(Rc::clone(&connections).keep_reserving(own.remove(0)));
     tokio::task::spawn_local(Rc::clone(&connections).keep_flushing());
+    let reading = Rc::clone(&connections);
+    tokio::task::spawn_local(async move { reading.keep_reading(switchboard.inbox(0)).await });
     (connections, desks)
 }
 
@@ -179,7 +191,7 @@ impl Worker {
     }
 
     async fn reserve(&self) -> Option<Reservation> {
-        self.desks.reserve(hub(), id()).await.unwrap()
+        self.desks.reserve(hub(), id(), &capacity()).await.unwrap()
     }
 
     /// Where the socket that the connection has comes from.
@@ -258,7 +270,8 @@ fn whoever_comes_while_another_is_on_its_way_has_the_connection_after_it() {
     with_worker(async |worker| {
         let first = worker.reserve().await.expect("the first may come");
         let desks = worker.desks.clone();
-        let second = tokio::task::spawn_local(async move { desks.reserve(hub(), id()).await.unwrap() });
+        let second =
+            tokio::task::spawn_local(async move { desks.reserve(hub(), id(), &capacity()).await.unwrap() });
         tokio::task::yield_now().await;
         let (socket, lost) = sockets();
         drop(lost);
@@ -383,10 +396,10 @@ fn a_worker_that_does_not_answer_is_not_taken_for_a_connection_that_is_gone() {
     with_worker(async |_| {
         let (desks, own) = Desks::new(1);
         let asked = Instant::now();
-        assert!(desks.reserve(hub(), id()).await.is_err(), "nobody looks at the desk");
+        assert!(desks.reserve(hub(), id(), &capacity()).await.is_err(), "nobody looks at the desk");
         assert_eq!(asked.elapsed(), PATIENCE);
         drop(own);
-        assert!(desks.reserve(hub(), id()).await.is_err(), "nobody is there any more");
+        assert!(desks.reserve(hub(), id(), &capacity()).await.is_err(), "nobody is there any more");
     });
 }
 

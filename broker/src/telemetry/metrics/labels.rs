@@ -44,6 +44,8 @@ pub enum ConnectOutcome {
     Accepted,
     /// It has taken its connection up again.
     Recovered,
+    /// Its connection has come from the node that had it; it is taken up again next.
+    Moved,
     /// There is no connection that it could take up again.
     NotRecovered,
     /// Its request is not one for a WebSocket, or names something impossible: 400.
@@ -65,9 +67,10 @@ pub enum ConnectOutcome {
 }
 
 impl ConnectOutcome {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Accepted,
         Self::Recovered,
+        Self::Moved,
         Self::NotRecovered,
         Self::BadRequest,
         Self::Unauthorized,
@@ -81,7 +84,7 @@ impl ConnectOutcome {
 
     pub(super) fn result(self) -> &'static str {
         match self {
-            Self::Accepted | Self::Recovered => "accepted",
+            Self::Accepted | Self::Recovered | Self::Moved => "accepted",
             _ => "refused",
         }
     }
@@ -90,6 +93,7 @@ impl ConnectOutcome {
         match self {
             Self::Accepted => "none",
             Self::Recovered => "recovered",
+            Self::Moved => "moved",
             Self::NotRecovered => "not_recovered",
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
@@ -146,8 +150,8 @@ impl Initiator {
     }
 }
 
-/// Categories of closed connections, in the service's spelling.
-pub const CLOSE_CATEGORIES: [&str; 11] = [
+/// Categories of closed connections, in the service's spelling. `Moved` is ours: the connection goes on at another node.
+pub const CLOSE_CATEGORIES: [&str; 12] = [
     "Normal",
     "Throttled",
     "SendEventFailed",
@@ -159,6 +163,7 @@ pub const CLOSE_CATEGORIES: [&str; 11] = [
     "Unauthorized",
     "ClosedByAppServer",
     "PingTimeout",
+    "Moved",
 ];
 
 /// Why a token was refused.

@@ -4,6 +4,7 @@ mod existence;
 mod listing;
 mod membership;
 mod messages;
+mod moving;
 mod permissions;
 mod sends;
 

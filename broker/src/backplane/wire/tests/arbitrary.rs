@@ -74,7 +74,7 @@ fn target() -> BoxedStrategy<Target> {
 }
 
 fn applied() -> BoxedStrategy<Applied> {
-    prop_oneof![Just(Applied::AtOrigin), Just(Applied::OnReceipt)].boxed()
+    prop_oneof![Just(Applied::AtOrigin), Just(Applied::OnReceipt), Just(Applied::Forwarded)].boxed()
 }
 
 fn command() -> BoxedStrategy<Command> {

@@ -23,8 +23,11 @@ fn membership() -> BoxedStrategy<Membership> {
     let message = (1_u64..1 << 50, vec(any::<u8>(), 0..100), option::of(0_u64..=300_000), option::of(slot));
     let state = option::of((vec(any::<(String, String)>(), 0..4).prop_map(GroupState::new), any::<i64>()));
     let sight = select(vec![Sight::None, Sight::Current, Sight::AwaitsSnapshot]);
-    let group = (arbitrary::group(), state, sight)
-        .prop_map(|(group, shown, sight)| GroupMembership { group, shown, sight });
+    let group = (arbitrary::group(), state, sight).prop_map(|(group, shown, sight)| GroupMembership {
+        group,
+        shown,
+        sight,
+    });
     (vec(message, 0..10), 0_u64..1 << 50, vec(group, 0..5), any::<i64>())
         .prop_map(|(messages, beyond, groups, state_clock)| {
             let mut last = 0;
@@ -41,16 +44,15 @@ fn membership() -> BoxedStrategy<Membership> {
 
 fn streams() -> BoxedStrategy<StreamTable> {
     let time = || any::<u32>().prop_map(|time| Duration::from_millis(time.into()));
-    let running = (any::<String>(), arbitrary::group(), any::<bool>(), any::<u64>(), time(), time()).prop_map(
-        |(id, group, has_echo, next, idle_timeout, time_left)| RunningStream {
+    let running = (any::<String>(), arbitrary::group(), any::<bool>(), any::<u64>(), time(), time())
+        .prop_map(|(id, group, has_echo, next, idle_timeout, time_left)| RunningStream {
             stream_id: StreamId::new(&id),
             group,
             has_echo,
             next,
             idle_timeout,
             time_left,
-        },
-    );
+        });
     let end = select(vec![
         None,
         Some(StreamClosedError::StreamNotFound),

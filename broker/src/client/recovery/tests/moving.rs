@@ -97,13 +97,13 @@ fn requests_that_were_carried_out_are_known_and_permissions_hold() {
         let other = moved(&worker).await;
         let mut session = other.connection.session();
         let send = |ack: u64| {
-            format!(r#"{{"type":"sendToGroup","group":"g","fromUserId":null,"dataType":"text","data":"x","ackId":{ack}}}"#)
+            format!(
+                r#"{{"type":"sendToGroup","group":"g","fromUserId":null,"dataType":"text","data":"x","ackId":{ack}}}"#
+            )
         };
         let again = session.on_message(Received::Text(&send(7)));
-        let expected = Downstream::Ack {
-            ack_id: AckId(7),
-            result: Err(codec::message::AckError::Duplicate(AckId(7))),
-        };
+        let expected =
+            Downstream::Ack { ack_id: AckId(7), result: Err(codec::message::AckError::Duplicate(AckId(7))) };
         assert!(matches!(again, Effect::Reply(reply) if reply == expected));
         let new = session.on_message(Received::Text(&send(8)));
         assert!(matches!(new, Effect::Do(Deed::Route(_), Some(AckId(8)))));

@@ -4,15 +4,21 @@
 //! Only whoever has everything of a connection may let it go, and whoever has let it go never takes it up again from what
 //! is left: so two nodes never both write to its client.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::time::Duration;
 
-use codec::ids::GroupName;
+use codec::ids::{ConnectionId, GroupName, NodeId};
 use codec::message::Downstream;
+use lru::LruCache;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::closing::Ended;
 use super::connection::{self, Arrival, Connection};
-use super::connections::{Connections, Permit, protocol_of};
+use super::connections::{Connections, Permit};
 use crate::auth::permission::Permissions;
 use crate::events::Correspondence;
 use crate::hub::{MemberKey, NewMember, Outbox};
@@ -21,6 +27,38 @@ use crate::model::command::{Target, Topic};
 use crate::model::portable::{Portable, Sight};
 use crate::router::Pending;
 use crate::session::{Failure, Opening, Session, Speech};
+use crate::telemetry::metrics::ConnectOutcome;
+
+mod fetching;
+mod giving;
+
+/// Connections given away that a worker remembers.
+const MAX_GIVEN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
+/// Longest wait for a connection that somebody else fetches.
+const POSTPONED: Duration = Duration::from_secs(4);
+
+/// The moves that a worker is part of, or was.
+pub(super) struct Moves {
+    /// Connections that are being fetched from other nodes.
+    fetched: RefCell<HashSet<ConnectionId>>,
+    /// A connection has been fetched, or could not be.
+    fetch_over: Notify,
+    /// A connection's task, which was in the midst of something, has done it.
+    pub(super) pause_over: Notify,
+    /// Connections that this worker has given away, and to which node, as far as it remembers them.
+    given: RefCell<LruCache<Topic, NodeId>>,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self {
+            fetched: RefCell::default(),
+            fetch_over: Notify::new(),
+            pause_over: Notify::new(),
+            given: RefCell::new(LruCache::new(MAX_GIVEN)),
+        }
+    }
+}
 
 impl Connections {
     /// Takes a reliable connection out of this node. A socket that it has is dropped without a word, and what its task
@@ -48,20 +86,16 @@ impl Connections {
             is_active: connection.is_active.get(),
             seconds_left: recovery.deadline.get().saturating_sub(self.now()),
         };
-        self.metrics.hub(session.hub().as_str()).closed(protocol_of(session.subprotocol()));
-        tracing::info!(hub = %portable.hub, connection = %portable.connection_id, "connection moves away");
+        self.report_end(&session, &CloseReason::MovedAway);
         drop(session);
-        connection.end(Ended { reason: CloseReason::ConnectionLost, outbox: Outbox::default() });
+        connection.end(Ended { reason: CloseReason::MovedAway, outbox: Outbox::default() });
+        self.forget_guest(&connection);
         Some(portable)
     }
 
     /// Takes in a reliable connection of another node, whose client has still to come back. It may miss what is published
     /// before the result is settled. There must not be one of its id here.
-    pub(super) fn import(
-        self: &Rc<Self>,
-        portable: Portable,
-        permit: Permit,
-    ) -> (Rc<Connection>, Pending) {
+    pub(super) fn import(self: &Rc<Self>, portable: Portable, permit: Permit) -> (Rc<Connection>, Pending) {
         let Portable { hub, connection_id, user_id, subprotocol, membership, conduct, .. } = portable;
         let new = NewMember {
             hub: hub.clone(),
@@ -86,11 +120,13 @@ impl Connections {
             permit,
         }));
         connection.is_active.set(portable.is_active);
-        self.enter(&connection);
+        self.insert(&connection);
+        self.metrics.connect(ConnectOutcome::Moved);
         let deadline = self.now() + portable.seconds_left.max(1);
         if let Some(recovery) = &connection.recovery {
             recovery.deadline.set(deadline);
             recovery.has_moved.set(true);
+            recovery.is_guest.set(true);
         }
         self.look_again(&connection, deadline);
         self.time_streams(&connection);
@@ -108,12 +144,26 @@ impl Connections {
         (connection, pending)
     }
 
+    /// A connection has ended, or has moved on. If it had come from another node, its own topic is not wanted any more.
+    pub(super) fn forget_guest(&self, connection: &Connection) {
+        if connection.recovery.as_ref().is_some_and(|recovery| recovery.is_guest.get()) {
+            let session = connection.session();
+            self.router.forget_guest(session.hub(), session.connection_id());
+        }
+    }
+
+    /// Whether a connection has come from another node.
+    pub(super) fn is_guest(&self, key: MemberKey) -> bool {
+        let connection = self.table.borrow().get(key).cloned();
+        let recovery = connection.as_ref().and_then(|connection| connection.recovery.as_ref());
+        recovery.is_some_and(|recovery| recovery.is_guest.get())
+    }
+
     /// Tells a client that has come back of the invocations that ended with its former node.
     pub(super) fn fail_invocations(&self, connection: &Connection) {
         let ids = connection.session().invocations();
         for id in ids {
-            let response: Option<Downstream> =
-                connection.session().invoked(id, Err(Failure::EventHandler));
+            let response: Option<Downstream> = connection.session().invoked(id, Err(Failure::EventHandler));
             if let Some(response) = response {
                 self.router.shard().tell(connection.key, &response);
             }

@@ -1,0 +1,162 @@
+//! The node that a client comes back to fetches its connection from the node that has it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codec::ids::{ConnectionId, HubName};
+
+use super::{Connections, POSTPONED};
+use crate::backplane::wire::session;
+use crate::client::connections::Capacity;
+use crate::client::recovery::Unreachable;
+use crate::hub::HoldKey;
+use crate::model::close::CloseReason;
+use crate::model::command::{Target, Topic};
+use crate::model::portable::{HandedOver, Portable};
+use crate::model::survey::{Move, Prepared, Question, Survey};
+use crate::router::Taken;
+
+/// Longest time until what is sent to a connection that is to come reaches this node.
+const WATCHING: Duration = Duration::from_secs(2);
+/// How often a connection may change its groups while it is fetched.
+const ROUNDS: usize = 3;
+
+impl Connections {
+    /// Fetches a connection that is not here, if anybody has it; if somebody fetches it already, waits for that.
+    ///
+    /// # Errors
+    /// When whoever has it does not answer, or cannot give it up now.
+    pub(in crate::client) async fn fetch_once(
+        self: &Rc<Self>,
+        hub: &HubName,
+        id: &ConnectionId,
+        capacity: &Arc<Capacity>,
+    ) -> Result<(), Unreachable> {
+        let is_first = self.moves.fetched.borrow_mut().insert(id.clone());
+        if !is_first {
+            let over = async {
+                loop {
+                    let over = self.moves.fetch_over.notified();
+                    if !self.moves.fetched.borrow().contains(id) {
+                        return;
+                    }
+                    over.await;
+                }
+            };
+            return tokio::time::timeout(POSTPONED, over).await.map_err(|_| Unreachable);
+        }
+        let topic = Topic { hub: hub.clone(), target: Target::Connection(id.clone()) };
+        let fetched = self.fetch(&topic, id, capacity).await;
+        self.moves.fetched.borrow_mut().remove(id);
+        self.moves.fetch_over.notify_waiters();
+        self.flush_soon();
+        fetched
+    }
+
+    async fn fetch(
+        self: &Rc<Self>,
+        topic: &Topic,
+        id: &ConnectionId,
+        capacity: &Arc<Capacity>,
+    ) -> Result<(), Unreachable> {
+        let prepared = match self.look_for(topic, id).await? {
+            Move::Prepared(prepared) => prepared,
+            Move::Nothing => return Ok(()),
+            Move::Later | Move::Given(_) => return Err(Unreachable),
+        };
+        let permit = capacity.take().ok_or(Unreachable)?;
+        let hold = self.router.shard().begin_hold();
+        let handed_over = match self.fetch_from(topic, prepared, hold).await {
+            Ok(Some(handed_over)) if self.is_wanted(topic, &handed_over) => handed_over,
+            other => {
+                self.router.end_hold(hold);
+                return other.map(drop);
+            }
+        };
+        // Nothing may come in between: from here until what was held is delivered nobody else has a turn.
+        self.moves.given.borrow_mut().pop(topic);
+        let (connection, pending) = self.import(handed_over.portable.clone(), permit);
+        let is_complete = self.router.release_hold(hold, connection.key, &handed_over);
+        if !is_complete || !pending.is_settled() {
+            self.end(connection.key, CloseReason::MessagesLost);
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, topic: &Topic, handed_over: &HandedOver) -> bool {
+        let Portable { hub, connection_id, .. } = &handed_over.portable;
+        let is_meant = *hub == topic.hub && Target::Connection(connection_id.clone()) == topic.target;
+        is_meant && self.find(topic).is_none()
+    }
+
+    /// Asks the node that the id names, and if that does not have the connection, whoever has it.
+    async fn look_for(&self, topic: &Topic, id: &ConnectionId) -> Result<Move, Unreachable> {
+        let survey =
+            || Survey { hub: topic.hub.clone(), question: Question::Prepare { connection: id.clone() } };
+        let home = self.router.home_elsewhere(id);
+        let is_home_here = home.is_none();
+        let at_home = match home {
+            Some(node) => {
+                self.router.ask_about(topic, Some(node), survey()).await.map_err(|_| Unreachable)?
+            }
+            None => Taken::Nobody,
+        };
+        if let Taken::Said(said @ (Move::Prepared(_) | Move::Later)) = at_home {
+            return Ok(said);
+        }
+        let elsewhere = self.router.ask_about(topic, None, survey()).await.map_err(|_| Unreachable)?;
+        match (elsewhere, at_home) {
+            (Taken::Said(said), _) => Ok(said),
+            (Taken::Nobody, Taken::Said(_)) => Ok(Move::Nothing),
+            // Whether it still exists is not known.
+            (Taken::Nobody, Taken::Nobody) if !is_home_here => Err(Unreachable),
+            (Taken::Nobody, Taken::Nobody) => Ok(Move::Nothing),
+        }
+    }
+
+    /// Holds what is sent to a connection, and then has it given up by the node that has it.
+    async fn fetch_from(
+        &self,
+        topic: &Topic,
+        mut prepared: Prepared,
+        hold: HoldKey,
+    ) -> Result<Option<HandedOver>, Unreachable> {
+        for _ in 0..ROUNDS {
+            let Prepared { node, ticket, user_id, groups } = prepared;
+            let targets = [Target::Hub, topic.target.clone()].into_iter();
+            let targets = targets.chain(user_id.map(Target::User));
+            let targets = targets.chain(groups.iter().cloned().map(Target::Group));
+            let topics: Vec<_> = targets.map(|target| Topic { hub: topic.hub.clone(), target }).collect();
+            let settled = self.router.settle(self.router.hold(hold, topics.clone()));
+            if !matches!(tokio::time::timeout(WATCHING, settled).await, Ok(Ok(()))) {
+                return Err(Unreachable);
+            }
+            // What this node's own clients published before the hold does not come back to it: it must have gone to the
+            // other node before that gives the connection up.
+            let gone = self.router.arrived(&topics).await;
+            if gone.is_err() || !self.router.shard().is_complete(hold) {
+                return Err(Unreachable);
+            }
+            let Target::Connection(id) = &topic.target else {
+                return Ok(None);
+            };
+            let to = self.router.node().clone();
+            let question = Question::HandOver { connection: id.clone(), ticket, groups, to };
+            let survey = Survey { hub: topic.hub.clone(), question };
+            match self.router.ask_about(topic, Some(node), survey).await {
+                Ok(Taken::Said(Move::Given(given))) => {
+                    let decoded = session::decode_handover(given.bytes);
+                    return decoded.map(Some).map_err(|error| {
+                        tracing::warn!(%error, "a connection was handed over that cannot be read");
+                        Unreachable
+                    });
+                }
+                Ok(Taken::Said(Move::Prepared(again))) => prepared = again,
+                Ok(Taken::Said(Move::Nothing)) => return Ok(None),
+                Ok(Taken::Said(Move::Later) | Taken::Nobody) | Err(_) => return Err(Unreachable),
+            }
+        }
+        Err(Unreachable)
+    }
+}

@@ -1,0 +1,233 @@
+//! What nodes say to each other about a connection that moves, and what they wait for meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use codec::ids::{ConnectionId, HubName, NodeId};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Pending, RouteError, Router, channel_of};
+use crate::backplane::{Applied, Channel, Content, PartitionSet, Reply};
+use crate::hub::{HoldKey, Known, Letter, MemberKey, Outgoing};
+use crate::model::command::{Identity, Target, Topic};
+use crate::model::portable::HandedOver;
+use crate::model::survey::{Answer, Given, Move, Question, Survey};
+
+/// Longest time until somebody is ready to give a connection up.
+const PATIENCE: Duration = Duration::from_millis(2500);
+/// Longest time until it has been given up. Much longer than that takes, and than its client waits, so that it is not given
+/// up for nobody: the client may come again meanwhile.
+const TRANSFER: Duration = Duration::from_secs(15);
+/// Longest time until what is under way to this node has come.
+const ARRIVAL: Duration = Duration::from_secs(1);
+/// How long what a connection has received at one node may come to it at another: as long as it may be sent again.
+const MEMORY: Duration = Duration::from_secs(60);
+
+/// What another node said of a connection.
+#[derive(Debug)]
+pub enum Taken {
+    /// What it said, if anybody was there; several parts are put together.
+    Said(Move),
+    /// Nobody was there.
+    Nobody,
+}
+
+impl Router {
+    /// The node that a connection's id names, if that is not this one.
+    pub fn home_elsewhere(&self, id: &ConnectionId) -> Option<NodeId> {
+        id.node().filter(|node| node != self.node())
+    }
+
+    /// Asks one node about a connection, or whoever has it when there is no `node`.
+    ///
+    /// # Errors
+    /// When somebody was asked and has not answered.
+    pub async fn ask_about(
+        &self,
+        topic: &Topic,
+        node: Option<NodeId>,
+        survey: Survey,
+    ) -> Result<Taken, RouteError> {
+        let channel = node.map_or_else(|| Channel::Topic(topic.clone()), Channel::Node);
+        let mut asked = self.0.exchange.ask();
+        let patience = match &survey.question {
+            Question::HandOver { .. } => TRANSFER,
+            _ => PATIENCE,
+        };
+        let (receipt, receivers) = oneshot::channel();
+        let question = Content::Question { id: asked.id, survey: Arc::new(survey) };
+        self.publish_to(&channel, question, Some(receipt))?;
+        let gather = async {
+            let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
+            let mut left = receivers.map_err(|_| RouteError::Unreachable)?;
+            let mut bytes = BytesMut::new();
+            let mut said = Taken::Nobody;
+            let mut next = 0;
+            while left > 0 {
+                let reply = asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
+                let Reply::Known(Answer::Move(answer)) = reply else {
+                    return Err(RouteError::Incomplete);
+                };
+                match answer {
+                    Move::Given(Given { part, is_last, bytes: more }) if part == next => {
+                        bytes.extend_from_slice(&more);
+                        next += 1;
+                        if is_last {
+                            let bytes = std::mem::take(&mut bytes).freeze();
+                            return Ok(Taken::Said(Move::Given(Given { part: 0, is_last: true, bytes })));
+                        }
+                    }
+                    Move::Given(_) => return Err(RouteError::Incomplete),
+                    // Others may have been asked as well, who do not have it any more.
+                    Move::Nothing => {
+                        left -= 1;
+                        said = Taken::Said(Move::Nothing);
+                    }
+                    Move::Later | Move::Prepared(_) => return Ok(Taken::Said(answer)),
+                }
+            }
+            Ok(said)
+        };
+        tokio::time::timeout(patience, gather).await.map_err(|_| RouteError::Incomplete)?
+    }
+
+    /// The places of a connection: what is sent to any of these is for it.
+    pub fn topics_of(&self, key: MemberKey, hub: &HubName, id: &ConnectionId) -> Vec<Topic> {
+        let targets = self.shard().targets_of(key).into_iter().chain([Target::Connection(id.clone())]);
+        targets.map(|target| Topic { hub: hub.clone(), target }).collect()
+    }
+
+    /// Waits until everything has come to this node that was published to the topics before, by this node or another.
+    /// Gives up to which numbers that is.
+    ///
+    /// # Errors
+    /// When that takes too long, or something is missing.
+    pub async fn arrived(&self, topics: &[Topic]) -> Result<Vec<(u8, Identity)>, RouteError> {
+        let partitions: BTreeSet<_> =
+            topics.iter().map(|topic| Channel::Topic(topic.clone()).partition()).collect();
+        let mut asked = self.0.exchange.ask();
+        for &partition in &partitions {
+            let probe = Channel::Probe(self.node().clone(), partition);
+            self.publish_to(&probe, Content::Reply { to: asked.id, reply: Reply::Unknown }, None)?;
+        }
+        let all_back = async {
+            for _ in &partitions {
+                asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(ARRIVAL, all_back).await.map_err(|_| RouteError::Unreachable)??;
+        let partitions: PartitionSet = partitions.into_iter().collect();
+        let heard = self.0.bus.position(&partitions).ok_or(RouteError::Incomplete)?;
+        let floors = heard.into_iter().map(|heard| {
+            let (epoch, sequence) = (heard.up_to.epoch, heard.up_to.sequence);
+            (heard.partition.0, Identity { origin: heard.origin, epoch, sequence })
+        });
+        Ok(floors.collect())
+    }
+
+    /// Waits until this worker has dealt with everything that this node has received, or its own clients have published,
+    /// before.
+    pub async fn all_dealt_with(&self) {
+        let mut posted = Vec::new();
+        for worker in (0..self.switchboard().count()).filter(|worker| *worker != self.0.worker) {
+            let (done, is_done) = oneshot::channel();
+            self.switchboard().inbox(worker).post(Letter::PostAll(done));
+            posted.push(is_done);
+        }
+        for is_done in posted {
+            // A worker that is gone posts nothing any more.
+            let _ = is_done.await;
+        }
+        self.switchboard().inbox(self.0.worker).caught_up().await;
+    }
+
+    /// Keeps what is sent to these topics as well, for a connection that is to come. It is settled once nothing is missed.
+    pub fn hold(&self, hold: HoldKey, topics: Vec<Topic>) -> Pending {
+        let mut pending = Pending::default();
+        for topic in topics {
+            let is_new = self.shard().hold_topic(hold, topic.clone());
+            if is_new {
+                self.watch(&topic.hub, topic.target, &mut pending);
+            }
+        }
+        pending
+    }
+
+    /// Nobody comes after all.
+    pub fn end_hold(&self, hold: HoldKey) {
+        let (_, unwanted) = self.shard().end_hold(hold);
+        unwanted.iter().for_each(|topic| self.unwatch(topic));
+    }
+
+    /// Delivers what was kept for a connection that has come, and what it has not received before. False when something
+    /// is missing.
+    #[must_use]
+    pub fn release_hold(&self, hold: HoldKey, key: MemberKey, handed_over: &HandedOver) -> bool {
+        let HandedOver { portable, delivered, floors } = handed_over;
+        let topics = self.topics_of(key, &portable.hub, &portable.connection_id);
+        let floors_of = |topic: Topic| {
+            let partition = Channel::Topic(topic.clone()).partition().0;
+            let floors = floors.iter().filter(|(at, _)| *at == partition);
+            (topic, floors.map(|(_, floor)| floor.clone()).collect())
+        };
+        let known = Known {
+            delivered: delivered.iter().cloned().collect(),
+            floors: topics.into_iter().map(floors_of).collect(),
+        };
+        let mut shard = self.shard();
+        shard.know(key, known, Instant::now() + MEMORY);
+        let (held, unwanted) = shard.end_hold(hold);
+        let is_complete = held.is_some();
+        for held in held.iter().flatten() {
+            shard.deliver_held(key, held);
+        }
+        drop(shard);
+        unwanted.iter().for_each(|topic| self.unwatch(topic));
+        is_complete
+    }
+
+    /// A connection that has come from elsewhere has gone again.
+    pub fn forget_guest(&self, hub: &HubName, id: &ConnectionId) {
+        self.unwatch(&Topic { hub: hub.clone(), target: Target::Connection(id.clone()) });
+    }
+
+    /// Brings a message to this worker's members. What is for a connection that this node has given away, or given away
+    /// and got back, is published to whoever has it, so that all of that takes one way.
+    pub fn deliver(&self, outgoing: &Outgoing, is_guest: impl FnOnce(MemberKey) -> bool) {
+        let command = outgoing.command();
+        let Target::Connection(id) = &command.target else {
+            return self.shard().deliver(outgoing);
+        };
+        let found = self.shard().find(&command.hub, id);
+        let is_home = id.node().as_ref() == Some(self.node());
+        if outgoing.is_forwarded() || !is_home || found.is_some_and(|key| !is_guest(key)) {
+            return self.shard().deliver(outgoing);
+        }
+        let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
+        let content = Content::Command { applied: Applied::Forwarded, command: outgoing.shared_command() };
+        if self.publish_to(&Channel::Topic(topic), content, None).is_err() {
+            tracing::debug!("a message for a connection that has moved could not be handed on");
+        }
+    }
+
+    /// Asks the node to which a connection was given.
+    ///
+    /// # Errors
+    /// As [`Router::survey`].
+    pub async fn survey_elsewhere(&self, node: NodeId, survey: Survey) -> Result<Answer, RouteError> {
+        self.survey_at(&Channel::Node(node), survey).await
+    }
+
+    /// Whose holders a survey concerns.
+    pub fn topic_of(survey: &Survey) -> Topic {
+        super::survey::topic_of(survey)
+    }
+
+    pub(super) fn channel_for(survey: &Survey) -> Channel {
+        channel_of(&super::survey::topic_of(survey))
+    }
+}
