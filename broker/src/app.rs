@@ -203,7 +203,7 @@ impl Broker {
         let operations = operations.and_then(|listener| TcpListener::from_std(listener).ok());
         let shown = Operations { metrics, health: health.clone(), bus: Arc::clone(&bus) };
         tokio::join!(operations::run(operations, shown, drained), following);
-        bus.flush().await;
+        bus.leave().await;
         lost.map_or(Ok(()), |worker| Err(StartError::WorkerLost(worker)))
     }
 }

@@ -193,7 +193,7 @@ fn routes(common: &Common, router: Router, connections: Rc<Connections>) -> Rout
         metrics: Arc::clone(&common.metrics),
         refusals: Throttle::default(),
         readiness: Box::new(move || {
-            let is_ready = !*stopping.borrow() && bus.is_hearing();
+            let is_ready = !*stopping.borrow() && bus.outlook().fault.is_none();
             if is_ready { Readiness::Ready } else { Readiness::NotReady }
         }),
     });

@@ -24,7 +24,8 @@ use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
 use crate::backplane::{
-    Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Heard, Number, PartitionSet, Receipt,
+    Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Heard, LinkFault, Number, Outlook,
+    PartitionSet, Receipt,
 };
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
 use crate::model::command::{Body, Command, Target, Topic};
@@ -78,12 +79,17 @@ impl Bus for Breaking {
         self.bus.position(partitions)
     }
 
-    fn is_hearing(&self) -> bool {
-        !self.is_broken.load(Ordering::Relaxed)
+    fn outlook(&self) -> Outlook {
+        let fault = self.is_broken.load(Ordering::Relaxed).then_some(LinkFault::Deaf);
+        Outlook { fault, ..self.bus.outlook() }
     }
 
     fn flush(&self) -> BoxFuture<'static, ()> {
         self.bus.flush()
+    }
+
+    fn leave(&self) -> BoxFuture<'static, ()> {
+        self.bus.leave()
     }
 }
 

@@ -187,7 +187,21 @@ async fn a_confirmed_watch_misses_nothing(service: &mut Service) {
 
 /// Once a flush has resolved, nothing that was published before it waits any more.
 async fn what_is_flushed_has_gone_out(service: &mut Service) {
-    let channels: Vec<Channel> = (0..10).map(|number| channel(&format!("flush {number}"))).collect();
+    let channel = channel("flush");
+    let (sender, node) = service.far_apart();
+    node.watch(&channel).await;
+    let (receipt, mut received) = oneshot::channel();
+    sender.publish(&channel, 0, Some(receipt));
+    within("the flush", sender.bus.flush()).await;
+    assert_eq!(received.try_recv(), Ok(Ok(1)));
+    node.expect(0).await;
+    within("a flush of nothing", sender.bus.flush()).await;
+}
+
+/// Once a node has left, nothing that it published before waits any more, and the others know that it is gone: until
+/// then they know that it is there.
+async fn who_leaves_has_nothing_left(mut service: Service) {
+    let channels: Vec<Channel> = (0..10).map(|number| channel(&format!("leave {number}"))).collect();
     let (sender, node) = service.far_apart();
     for channel in &channels {
         node.watch(channel).await;
@@ -198,12 +212,34 @@ async fn what_is_flushed_has_gone_out(service: &mut Service) {
         sender.publish(&channels[number as usize % channels.len()], number, Some(receipt));
         receipts.push(received);
     }
-    within("the flush", sender.bus.flush()).await;
+    for other in &service.0[1..] {
+        within("a sign of life", until(&other.bus, &sender.name, Standing::Alive)).await;
+    }
+    within("the farewell", sender.bus.leave()).await;
     for mut received in receipts {
         assert_eq!(received.try_recv(), Ok(Ok(1)));
-        node.next().await;
+        service.0.last_mut().unwrap().next().await;
     }
-    within("a flush of nothing", sender.bus.flush()).await;
+    for other in &service.0[1..] {
+        within("the farewell elsewhere", until(&other.bus, &sender.name, Standing::Gone)).await;
+        for left in service.0[1..].iter().filter(|left| left.name != other.name) {
+            assert_eq!(other.bus.outlook().standing(&left.name), Standing::Alive);
+        }
+    }
+}
+
+async fn until(bus: &Arc<dyn Bus>, node: &NodeId, standing: Standing) {
+    while bus.outlook().standing(node) != standing {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A node of which nobody has ever heard is gone, some time after the start at the latest.
+async fn who_has_never_been_is_gone(service: &Service) {
+    for node in &service.0 {
+        let nobody = NodeId::new("nobody").unwrap();
+        within("that nobody is there", until(&node.bus, &nobody, Standing::Gone)).await;
+    }
 }
 
 /// A receipt says how many nodes watched. From here on nodes must be linked: one that is alone hears everything.
@@ -273,10 +309,11 @@ async fn a_renewed_watch_misses_nothing(service: &mut Service) {
 }
 
 async fn check(service: &mut Service) {
-    assert!(service.0.iter().all(|node| node.bus.is_hearing()));
+    assert!(service.0.iter().all(|node| node.bus.outlook().fault.is_none()));
     envelopes_arrive_once_and_in_order(service).await;
     a_confirmed_watch_misses_nothing(service).await;
     what_is_flushed_has_gone_out(service).await;
+    who_has_never_been_is_gone(service).await;
 }
 
 async fn check_linked(mut service: Service) {
@@ -286,14 +323,17 @@ async fn check_linked(mut service: Service) {
     an_unwatched_channel_falls_silent(&mut service).await;
     a_renewed_watch_misses_nothing(&mut service).await;
     for node in &mut service.0 {
-        assert!(node.bus.is_hearing());
+        assert!(node.bus.outlook().fault.is_none());
         assert!(node.arrivals.is_empty(), "{:?}", node.arrivals.recv().await);
     }
+    who_leaves_has_nothing_left(service).await;
 }
 
 #[tokio::test]
 async fn a_node_alone_keeps_the_contract() {
-    check(&mut Service::alone()).await;
+    let mut service = Service::alone();
+    check(&mut service).await;
+    who_leaves_has_nothing_left(service).await;
 }
 
 #[tokio::test]

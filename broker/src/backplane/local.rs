@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    Arrival, Bus, BusError, BusFull, Channel, Envelope, Heard, Number, PartitionSet, Receipt, Receiver,
+    Arrival, Bus, BusError, BusFull, Channel, Envelope, Heard, Number, Outlook, PartitionSet, Receipt,
+    Receiver,
 };
 
 /// See the module.
@@ -43,11 +44,15 @@ impl Bus for LocalBus {
         Some(Vec::new())
     }
 
-    fn is_hearing(&self) -> bool {
-        true
+    fn outlook(&self) -> Outlook {
+        Outlook::alone()
     }
 
     fn flush(&self) -> BoxFuture<'static, ()> {
+        ready(()).boxed()
+    }
+
+    fn leave(&self) -> BoxFuture<'static, ()> {
         ready(()).boxed()
     }
 }

@@ -6,6 +6,7 @@ mod contract;
 mod envelope;
 mod lanes;
 mod local;
+mod outlook;
 mod partitions;
 pub mod redis;
 mod redis_bus;
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 pub use channel::{Channel, Partition};
 pub use envelope::{Applied, Content, Envelope, Heard, Number, QuestionId, Reply};
 pub use local::LocalBus;
+pub use outlook::{LinkFault, Outlook, Standing};
 pub use partitions::PartitionSet;
 pub use redis_bus::{RedisBus, RedisBusParts};
 
@@ -47,12 +49,15 @@ pub trait Bus: Send + Sync + 'static {
     /// missing, or may be. What has come has been given to the receiver before.
     fn position(&self, partitions: &PartitionSet) -> Option<Vec<Heard>>;
 
-    /// Whether this node hears the others, as far as it can tell. While it does not, new clients and calls are better
-    /// off on another node.
-    fn is_hearing(&self) -> bool;
+    /// How this node and the others are linked at the moment, as far as it can tell.
+    fn outlook(&self) -> Outlook;
 
-    /// Resolves when all that was published has gone out, or will not any more. For a node that stops.
+    /// Resolves when all that was published has gone out, or will not any more.
     fn flush(&self) -> BoxFuture<'static, ()>;
+
+    /// Tells the others that this run of the node has ended and that nothing of it is left; resolves when that and all
+    /// that was published before it has gone out, or will not any more. The last call.
+    fn leave(&self) -> BoxFuture<'static, ()>;
 }
 
 /// Is told how many nodes an envelope was handed to once its order among all that was published to its channel is

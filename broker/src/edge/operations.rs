@@ -135,7 +135,7 @@ fn answer(method: &Method, path: &str, operations: &Operations) -> Response<Full
         },
         "/health/ready" => match stage {
             Stage::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting\n"),
-            Stage::Serving if !operations.bus.is_hearing() => {
+            Stage::Serving if operations.bus.outlook().fault.is_some() => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "not ready: cannot hear the other nodes\n")
             }
             Stage::Serving => text(StatusCode::OK, "ready\n"),

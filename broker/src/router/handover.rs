@@ -41,6 +41,11 @@ impl Router {
         id.node().filter(|node| node != self.node())
     }
 
+    /// Whether nothing is left of another node, its connections included.
+    pub fn is_gone(&self, node: &NodeId) -> bool {
+        self.0.bus.outlook().is_gone(node)
+    }
+
     /// Asks one node about a connection, or whoever has it when there is no `node`.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub struct Envelope {
     /// Id of the node: 1 to 32 letters, digits, `_` or `-`.
     #[prost(string, tag = "4")]
     pub origin: ::prost::alloc::string::String,
-    #[prost(oneof = "envelope::Body", tags = "5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "envelope::Body", tags = "5, 6, 7, 8, 9, 10, 11, 12")]
     pub body: ::core::option::Option<envelope::Body>,
 }
 /// Nested message and enum types in `Envelope`.
@@ -37,6 +37,8 @@ pub mod envelope {
         Repaired(super::Repaired),
         #[prost(message, tag = "11")]
         Probe(super::Probe),
+        #[prost(message, tag = "12")]
+        Farewell(super::Farewell),
     }
 }
 /// Brings something to the members of a target.
@@ -451,6 +453,9 @@ pub struct Beat {
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
 }
+/// The last word of a process that ends in order: it holds no connections any more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Farewell {}
 /// Asks a node for what its process published.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Repair {

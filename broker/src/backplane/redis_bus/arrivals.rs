@@ -36,6 +36,7 @@ impl Inner {
                 Err(_) => self.cannot_read("a channel's name is no text"),
             },
             LinkEvent::Deaf(partitions) => {
+                lock(&self.nodes).look(false, now);
                 self.step(|heard, steps| heard.on_deaf(&partitions, now, steps));
             }
             LinkEvent::Hearing(partitions) => {
@@ -86,7 +87,11 @@ impl Inner {
     fn on_link_message(&self, stamp: &Stamp, partition: Partition, message: LinkMessage, now: Instant) {
         match message {
             LinkMessage::Beat { sequence } => {
+                lock(&self.nodes).on_beat((&stamp.origin, stamp.epoch), now);
                 self.step(|heard, steps| heard.on_beat((&stamp.origin, stamp.epoch), sequence, now, steps));
+            }
+            LinkMessage::Farewell => {
+                lock(&self.nodes).on_farewell((&stamp.origin, stamp.epoch), now);
             }
             LinkMessage::Probe { number } if stamp.origin == self.node && stamp.epoch == self.epoch => {
                 if let Some(lag) = lock(&self.probes).heard(partition, number, now) {

@@ -9,10 +9,12 @@
 //! neither watch nor unwatch; these take any lock but `ears`.
 
 mod arrivals;
+mod nodes;
 mod probes;
 mod upkeep;
 mod wishes;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -27,11 +29,13 @@ use super::lanes::{Heard, RingLimits, Sent, Step};
 use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
 use super::wire::{Body, LinkMessage, Unsealed};
 use super::{
-    Bus, BusError, BusFull, Channel, Content, Envelope, Number, Partition, PartitionSet, Receipt, Receiver,
+    Bus, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Partition, PartitionSet,
+    Receipt, Receiver,
 };
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
 use arrivals::Arrived;
+use nodes::Nodes;
 use probes::Probes;
 use wishes::Wishes;
 
@@ -64,6 +68,9 @@ struct Inner {
     forgotten: Mutex<Vec<Arc<str>>>,
     wishes: Mutex<Wishes>,
     probes: Mutex<Probes>,
+    nodes: Mutex<Nodes>,
+    /// Set when the node says that it is there for the last time.
+    has_left: AtomicBool,
     metrics: BackplaneMetrics,
     /// Log lines about what was lost, and about what cannot be read.
     losses: Mutex<Throttle>,
@@ -99,6 +106,8 @@ impl RedisBus {
     pub async fn start(parts: RedisBusParts) -> Result<Self, LinkError> {
         let RedisBusParts { config, node, epoch, receive, metrics } = parts;
         let inner = Arc::new(Inner {
+            nodes: Mutex::new(Nodes::new(node.clone(), Instant::now())),
+            has_left: AtomicBool::new(false),
             node,
             epoch,
             prefix: config.prefix().to_owned(),
@@ -231,8 +240,10 @@ impl Bus for RedisBus {
         Some(heard.collect())
     }
 
-    fn is_hearing(&self) -> bool {
-        self.inner.is_hearing()
+    fn outlook(&self) -> Outlook {
+        let fault = (!self.inner.is_hearing()).then_some(LinkFault::Deaf);
+        let (others, unheard) = lock(&self.inner.nodes).standings();
+        Outlook { fault, others, unheard }
     }
 
     fn flush(&self) -> BoxFuture<'static, ()> {
@@ -241,10 +252,15 @@ impl Bus for RedisBus {
             if let Some((links, _)) = inner.links.get()
                 && !links.flush(LAST_PATIENCE).await
             {
-                tracing::warn!("Redis has not taken the last messages of this node in time");
+                tracing::warn!("Redis has not taken the messages of this node in time");
             }
         };
         flush.boxed()
+    }
+
+    fn leave(&self) -> BoxFuture<'static, ()> {
+        self.inner.say_farewell();
+        self.flush()
     }
 }
 

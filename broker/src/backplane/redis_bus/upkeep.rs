@@ -1,6 +1,7 @@
 //! What a node does now and then for its links: say that it is there, probe, ask again, forget.
 
 use std::sync::Weak;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
@@ -25,6 +26,7 @@ pub(super) async fn keep_up(inner: Weak<Inner>) {
             return;
         };
         inner.probe();
+        inner.look_at_nodes();
         if number % BEAT == 0 {
             inner.beat(&mut confirmed);
         }
@@ -50,6 +52,9 @@ impl Inner {
 
     /// Says that the node is there, and up to which number Redis has taken what it has published, as far as is known.
     fn beat(&self, confirmed: &mut u64) {
+        if self.has_left.load(Ordering::SeqCst) {
+            return;
+        }
         let sent = lock(&self.sent);
         let is_taken = self.links.get().is_some_and(|(links, _)| links.numbers().queued_messages == 0);
         if is_taken {
@@ -57,6 +62,18 @@ impl Inner {
         }
         drop(sent);
         self.tell(&Channel::AllNodes, LinkMessage::Beat { sequence: *confirmed });
+    }
+
+    /// The last word: no beat comes after it, on this connection at least.
+    pub(super) fn say_farewell(&self) {
+        if !self.has_left.swap(true, Ordering::SeqCst) {
+            self.tell(&Channel::AllNodes, LinkMessage::Farewell);
+        }
+    }
+
+    fn look_at_nodes(&self) {
+        let is_hearing = self.is_hearing();
+        lock(&self.nodes).look(is_hearing, Instant::now());
     }
 
     fn leave_channels(&self) {

@@ -14,6 +14,8 @@ pub enum LinkMessage {
         /// The last sequence that it has given.
         sequence: u64,
     },
+    /// The origin's run ends, and nothing of it is left.
+    Farewell,
     /// Asks for what was published.
     Repair {
         /// The asker's number of the question.
@@ -44,6 +46,7 @@ pub enum LinkMessage {
 pub(super) fn encode(message: &LinkMessage) -> envelope::Body {
     match message {
         LinkMessage::Beat { sequence } => envelope::Body::Beat(cluster::Beat { sequence: *sequence }),
+        LinkMessage::Farewell => envelope::Body::Farewell(cluster::Farewell {}),
         LinkMessage::Repair { question, floors } => envelope::Body::Repair(cluster::Repair {
             floors: floors.iter().map(encode_floor).collect(),
             question: *question,

@@ -127,6 +127,7 @@ fn decode_body(body: Option<envelope::Body>) -> Result<Body, Fault> {
         envelope::Body::Question(message) => survey::decode(message).map(Body::Content),
         envelope::Body::Reply(message) => answer::decode(message).map(Body::Content),
         envelope::Body::Beat(message) => Ok(Body::Link(link::beat(&message))),
+        envelope::Body::Farewell(cluster::Farewell {}) => Ok(Body::Link(LinkMessage::Farewell)),
         envelope::Body::Repair(message) => Ok(Body::Link(link::repair(message)?)),
         envelope::Body::Repaired(message) => Ok(Body::Link(link::repaired(message)?)),
         envelope::Body::Probe(message) => Ok(Body::Link(link::probe(&message))),

@@ -90,15 +90,15 @@ impl Connections {
         is_meant && self.find(topic).is_none()
     }
 
-    /// Asks the node that the id names, and if that does not have the connection, whoever has it.
+    /// Asks the node that the id names, and if that does not have the connection, whoever has it. Nobody answers when the
+    /// node that had it has ended; while that may only be out of reach, the client is better off trying again.
     async fn look_for(&self, topic: &Topic, id: &ConnectionId) -> Result<Move, Unreachable> {
         let survey =
             || Survey { hub: topic.hub.clone(), question: Question::Prepare { connection: id.clone() } };
         let home = self.router.home_elsewhere(id);
-        let is_home_here = home.is_none();
-        let at_home = match home {
+        let at_home = match &home {
             Some(node) => {
-                self.router.ask_about(topic, Some(node), survey()).await.map_err(|_| Unreachable)?
+                self.router.ask_about(topic, Some(node.clone()), survey()).await.map_err(|_| Unreachable)?
             }
             None => Taken::Nobody,
         };
@@ -106,12 +106,10 @@ impl Connections {
             return Ok(said);
         }
         let elsewhere = self.router.ask_about(topic, None, survey()).await.map_err(|_| Unreachable)?;
-        match (elsewhere, at_home) {
-            (Taken::Said(said), _) => Ok(said),
-            (Taken::Nobody, Taken::Said(_)) => Ok(Move::Nothing),
-            // Whether it still exists is not known.
-            (Taken::Nobody, Taken::Nobody) if !is_home_here => Err(Unreachable),
-            (Taken::Nobody, Taken::Nobody) => Ok(Move::Nothing),
+        match (elsewhere, at_home, home) {
+            (Taken::Said(said), ..) => Ok(said),
+            (Taken::Nobody, Taken::Nobody, Some(node)) if !self.router.is_gone(&node) => Err(Unreachable),
+            (Taken::Nobody, ..) => Ok(Move::Nothing),
         }
     }
 

@@ -210,6 +210,7 @@ fn link() -> BoxedStrategy<LinkMessage> {
     let bytes = || vec(any::<u8>(), 0..40).prop_map(Into::into);
     prop_oneof![
         any::<u64>().prop_map(|sequence| LinkMessage::Beat { sequence }),
+        Just(LinkMessage::Farewell),
         (any::<u64>(), vec((partition(), any::<u64>()), 0..6))
             .prop_map(|(question, floors)| LinkMessage::Repair { question, floors }),
         (any::<[u64; 2]>(), vec((partition(), any::<String>(), bytes()), 0..4), any::<[bool; 2]>()).prop_map(

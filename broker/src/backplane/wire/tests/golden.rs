@@ -149,6 +149,7 @@ fn body(name: &str) -> Body {
         "reply: denied" => answer(Answer::Permission(PermissionAnswer::Denied)),
         "reply: full" => answer(Answer::Permission(PermissionAnswer::Full)),
         "link: beat" => Body::Link(LinkMessage::Beat { sequence: 300 }),
+        "link: farewell" => Body::Link(LinkMessage::Farewell),
         "link: repair" => {
             let floors = vec![(Partition(0), 7), (Partition(255), 0)];
             Body::Link(LinkMessage::Repair { question: 5, floors })

@@ -195,6 +195,9 @@ fn one_that_nobody_has_is_refused_and_one_whose_node_is_away_may_come_later() {
         let id = home.connect().await;
         mesh.unlink(&home.node);
         assert!(other.desks.reserve(hub(), id.clone(), &capacity()).await.is_err(), "it may still exist");
+        mesh.end(&home.node);
+        let reserved = other.desks.reserve(hub(), id.clone(), &capacity()).await;
+        assert!(matches!(reserved, Ok(None)), "it has ended with its node");
     });
 }
 

@@ -7,7 +7,8 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::*;
 use crate::backplane::{
-    Arrival, BusError, BusFull, Channel, Envelope, Heard, Number, PartitionSet, Receipt, Receiver,
+    Arrival, BusError, BusFull, Channel, Envelope, Heard, Number, Outlook, PartitionSet, Receipt, Receiver,
+    Standing,
 };
 
 /// What takes a while over a network, so that much happens meanwhile.
@@ -17,6 +18,8 @@ const DELAY: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub(super) struct Mesh {
     nodes: Mutex<BTreeMap<String, Arc<Node>>>,
+    /// Those that have said farewell.
+    ended: Mutex<HashSet<NodeId>>,
 }
 
 struct Node {
@@ -39,9 +42,15 @@ impl Mesh {
         Arc::new(MeshBus { mesh: Arc::downgrade(self), id: id.clone(), last: Mutex::new(0) })
     }
 
-    /// A node is gone.
+    /// A node is out of reach.
     pub(super) fn unlink(&self, id: &NodeId) {
         self.nodes.lock().unwrap().remove(id.as_str());
+    }
+
+    /// A node has ended, and the others know it.
+    pub(super) fn end(&self, id: &NodeId) {
+        self.unlink(id);
+        self.ended.lock().unwrap().insert(id.clone());
     }
 
     fn node(&self, id: &NodeId) -> Arc<Node> {
@@ -123,11 +132,18 @@ impl Bus for MeshBus {
         Some(all.collect())
     }
 
-    fn is_hearing(&self) -> bool {
-        true
+    fn outlook(&self) -> Outlook {
+        let ended = self.mesh.upgrade().map(|mesh| mesh.ended.lock().unwrap().clone()).unwrap_or_default();
+        let others = ended.into_iter().map(|node| (node, Standing::Gone)).collect();
+        Outlook { fault: None, others, unheard: Standing::Silent }
     }
 
     fn flush(&self) -> BoxFuture<'static, ()> {
+        ready(()).boxed()
+    }
+
+    fn leave(&self) -> BoxFuture<'static, ()> {
+        self.mesh.upgrade().unwrap().end(&self.id);
         ready(()).boxed()
     }
 }
