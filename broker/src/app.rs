@@ -178,6 +178,7 @@ impl Broker {
             drain: config.drain,
             tap: Tap::default(),
             playground: config.playground,
+            busy: Arc::new(watch::Sender::new(config.workers.get())),
             ended,
             stopping,
         };

@@ -66,6 +66,8 @@ pub(crate) struct Common {
     pub(crate) tap: Tap,
     /// Whether the playground is served.
     pub(crate) playground: bool,
+    /// How many workers still have connections, or may get some.
+    pub(crate) busy: Arc<watch::Sender<usize>>,
     /// Is told the number of every worker that has ended.
     pub(crate) ended: UnboundedSender<usize>,
     /// Turns true when the node is to stop.
@@ -121,7 +123,17 @@ impl Drop for Ended {
     }
 }
 
+/// A worker that still has connections.
+struct Busy(Arc<watch::Sender<usize>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.send_modify(|busy| *busy -= 1);
+    }
+}
+
 async fn work(number: usize, common: Common, own: Own) {
+    let busy = Busy(Arc::clone(&common.busy));
     let Own { bound, webhooks, desk } = own;
     let shard = Shard::new(common.client.queue_limits());
     let router = Router::new(number, shard, Arc::clone(&common.exchange), Arc::clone(&common.bus));
@@ -133,6 +145,7 @@ async fn work(number: usize, common: Common, own: Own) {
         config: common.client,
         metrics: Arc::clone(&common.metrics),
         tap: common.tap.clone(),
+        capacity: Arc::clone(&common.capacity),
     }));
     tokio::task::spawn_local(keep_settings(Rc::clone(&connections), common.settings.clone()));
     let routes = Rc::new(routes(&common, router, Rc::clone(&connections)));
@@ -165,6 +178,10 @@ async fn work(number: usize, common: Common, own: Own) {
         if tokio::time::timeout(EVENTS_PATIENCE, events.flushed()).await.is_err() {
             tracing::warn!(worker = number, "event handlers did not take the last events in time");
         }
+        drop(busy);
+        // Others may still need this worker's answers. They end together, unless one of them fails.
+        let _ = common.busy.subscribe().wait_for(|busy| *busy == 0).await;
+        connections.follow_up().await;
     };
     if tokio::time::timeout(common.drain.grace, drained).await.is_err() {
         tracing::warn!(worker = number, "the grace period is over, what is left is dropped");

@@ -24,8 +24,8 @@ use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
 use crate::backplane::{
-    Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, Heard, LinkFault, Number, Outlook,
-    PartitionSet, Receipt,
+    Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook,
+    PartitionSet, Position, Receipt,
 };
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
 use crate::model::command::{Body, Command, Target, Topic};
@@ -75,7 +75,7 @@ impl Bus for Breaking {
 
     fn unwatch(&self, _: &Channel) {}
 
-    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Heard>> {
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
         self.bus.position(partitions)
     }
 

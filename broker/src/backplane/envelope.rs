@@ -29,7 +29,7 @@ pub struct Number {
 /// All that one run of a node published to those channels of one partition that are watched here has come, up to a
 /// number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct Position {
     /// Which node.
     pub origin: NodeId,
     /// Where.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    Arrival, Bus, BusError, BusFull, Channel, Envelope, Heard, Number, Outlook, PartitionSet, Receipt,
+    Arrival, Bus, BusError, BusFull, Channel, Envelope, Number, Outlook, PartitionSet, Position, Receipt,
     Receiver,
 };
 
@@ -40,7 +40,7 @@ impl Bus for LocalBus {
 
     fn unwatch(&self, _: &Channel) {}
 
-    fn position(&self, _: &PartitionSet) -> Option<Vec<Heard>> {
+    fn position(&self, _: &PartitionSet) -> Option<Vec<Position>> {
         Some(Vec::new())
     }
 

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 pub use channel::{Channel, Partition};
-pub use envelope::{Applied, Content, Envelope, Heard, Number, QuestionId, Reply};
+pub use envelope::{Applied, Content, Envelope, Number, Position, QuestionId, Reply};
 pub use local::LocalBus;
 pub use outlook::{LinkFault, Outlook, Standing};
 pub use partitions::PartitionSet;
@@ -47,7 +47,7 @@ pub trait Bus: Send + Sync + 'static {
 
     /// How far the node is with what all nodes, itself included, publish to these partitions; nothing while something is
     /// missing, or may be. What has come has been given to the receiver before.
-    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Heard>>;
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>>;
 
     /// How this node and the others are linked at the moment, as far as it can tell.
     fn outlook(&self) -> Outlook;

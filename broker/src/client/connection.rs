@@ -75,6 +75,8 @@ pub(super) struct Recovery {
     pub(super) has_moved: Cell<bool>,
     /// It has come from another node, and is reached by its own topic.
     pub(super) is_guest: Cell<bool>,
+    /// Its node stops, and another is sought for it.
+    pub(super) is_leaving: Cell<bool>,
     /// Its task waits for something in the midst of what the client sent.
     pub(super) is_paused: Cell<bool>,
     /// What it had received when its move was prepared, if it was.
@@ -202,6 +204,11 @@ impl Connection {
     pub(super) fn is_missing_until(&self) -> Option<u32> {
         let is_missing = self.socket.borrow().is_none();
         self.recovery.as_ref().filter(|_| is_missing).map(|recovery| recovery.deadline.get())
+    }
+
+    /// Whether another node is sought for it.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.is_leaving.get())
     }
 
     /// Begins with the bytes of another socket, if there is one: the former's broken-off message is forgotten.

@@ -109,12 +109,14 @@ pub struct ConnectionsParts {
     pub metrics: Arc<Metrics>,
     /// Where it is told who comes and goes.
     pub tap: Tap,
+    /// Where those take their place that come from other nodes.
+    pub capacity: Arc<Capacity>,
 }
 
 impl Connections {
     /// An empty table for a worker.
     pub fn new(parts: ConnectionsParts) -> Self {
-        let ConnectionsParts { router, events, settings, config, metrics, tap } = parts;
+        let ConnectionsParts { router, events, settings, config, metrics, tap, capacity } = parts;
         Self {
             router,
             events,
@@ -133,7 +135,7 @@ impl Connections {
             open: Cell::new(0),
             one_closed: Notify::new(),
             reservation_over: Notify::new(),
-            moves: Moves::default(),
+            moves: Moves::new(capacity),
         }
     }
 
@@ -223,7 +225,8 @@ impl Connections {
             | Question::Leave { .. }
             // Answered in a task of their own.
             | Question::Prepare { .. }
-            | Question::HandOver { .. } => Answer::Count(0),
+            | Question::HandOver { .. }
+            | Question::Adopt { .. } => Answer::Count(0),
         }
     }
 
@@ -266,8 +269,8 @@ impl Connections {
     }
 
     /// Tells every client to come back later, at least `wave` of them at a time and so many that all are told within
-    /// half of `grace`, and resolves when all sockets are closed.
-    pub async fn drain(&self, wave: usize, grace: Duration) {
+    /// half of `grace`, and resolves when all sockets are closed and other nodes have the reliable connections.
+    pub async fn drain(self: &Rc<Self>, wave: usize, grace: Duration) {
         // What was accepted before the stop is to arrive before the close.
         self.router.caught_up().await;
         let waves = (grace / 2).as_millis() / WAVE_PAUSE.as_millis();
@@ -275,14 +278,23 @@ impl Connections {
         let wave = wave.max(in_time + 1);
         let all: Vec<MemberKey> = self.table.borrow().keys().collect();
         self.end_subscriptions(&all).await;
+        self.moves.stop();
         while self.open.get() > 0 {
-            let keys: Vec<MemberKey> = self.table.borrow().keys().take(wave).collect();
+            let keys = self.not_leaving(wave);
+            let has_others = !self.router.others().is_empty();
             for key in keys {
-                self.end(key, CloseReason::NodeStopping);
+                self.dismiss(key, has_others);
                 self.breathe().await;
             }
             let _ = tokio::time::timeout(WAVE_PAUSE, self.all_closed()).await;
         }
+    }
+
+    /// Some of the connections that have not been sent away yet.
+    fn not_leaving(&self, most: usize) -> Vec<MemberKey> {
+        let table = self.table.borrow();
+        let left = table.iter().filter(|(_, connection)| !connection.is_leaving());
+        left.map(|(key, _)| key).take(most).collect()
     }
 
     /// Connections that are about to end are told no more of the states of others.

@@ -136,7 +136,7 @@ impl Handshake {
         let Some(id) = wish.connection_id.as_ref().filter(|id| id.node().is_some()) else {
             return Ok(None);
         };
-        self.desks.reserve(wish.hub.clone(), id.clone(), &self.capacity).await.map_err(|Unreachable| {
+        self.desks.reserve(wish.hub.clone(), id.clone()).await.map_err(|Unreachable| {
             self.count(ConnectOutcome::ServiceFault);
             let text = "The connection cannot be reached now. Try again.";
             Box::new(later(StatusCode::SERVICE_UNAVAILABLE, text))

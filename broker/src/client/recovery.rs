@@ -19,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::closing::{self, Ended};
 use super::connection::Connection;
-use super::connections::{Capacity, Connections};
+use super::connections::Connections;
 use super::handshake::unix_time;
 use super::socket::Socket;
 use crate::auth::token;
@@ -47,8 +47,6 @@ pub struct Desk(UnboundedReceiver<Petition>);
 struct Petition {
     hub: HubName,
     connection_id: ConnectionId,
-    /// Where it takes its place if it comes from another node.
-    capacity: Arc<Capacity>,
     answer: oneshot::Sender<Result<Option<Reservation>, Unreachable>>,
 }
 
@@ -95,15 +93,13 @@ impl Desks {
         &self,
         hub: HubName,
         connection_id: ConnectionId,
-        capacity: &Arc<Capacity>,
     ) -> Result<Option<Reservation>, Unreachable> {
         let worker = connection_id.worker().map(|worker| usize::from(worker) % self.0.len());
         let Some(desk) = worker.and_then(|worker| self.0.get(worker)) else {
             return Ok(None);
         };
         let (answer, answered) = oneshot::channel();
-        let capacity = Arc::clone(capacity);
-        desk.send(Petition { hub, connection_id, capacity, answer }).map_err(|_| Unreachable)?;
+        desk.send(Petition { hub, connection_id, answer }).map_err(|_| Unreachable)?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(reservation)) => reservation,
             Ok(Err(_)) | Err(_) => Err(Unreachable),
@@ -185,8 +181,8 @@ impl Connections {
 
     /// Answers when the connection has come from another node, or is known not to be anywhere.
     async fn answer_when_fetched(self: Rc<Self>, petition: Petition) {
-        let Petition { hub, connection_id, capacity, answer } = petition;
-        let fetched = self.fetch_once(&hub, &connection_id, &capacity).await;
+        let Petition { hub, connection_id, answer } = petition;
+        let fetched = self.fetch_once(&hub, &connection_id).await;
         let _ = answer.send(fetched.map(|()| self.reserve(&hub, &connection_id)));
     }
 

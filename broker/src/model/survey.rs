@@ -89,8 +89,11 @@ pub enum Question {
         ticket: u64,
         /// The groups whose messages the asker holds.
         groups: Vec<GroupName>,
-        /// The asker's node, which has the connection from then on.
-        to: NodeId,
+    },
+    /// Take over a reliable connection from its node, which stops. Answered by [`Answer::Count`]: 1 when it is done.
+    Adopt {
+        /// The connection.
+        connection: ConnectionId,
     },
 }
 

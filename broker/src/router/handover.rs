@@ -1,6 +1,5 @@
 //! What nodes say to each other about a connection that moves, and what they wait for meanwhile.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use codec::ids::{ConnectionId, HubName, NodeId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Pending, RouteError, Router, channel_of};
-use crate::backplane::{Applied, Channel, Content, PartitionSet, Reply};
+use super::{Pending, RouteError, Router};
+use crate::backplane::{Applied, Channel, Content, PartitionSet, Reply, Standing};
 use crate::hub::{HoldKey, Known, Letter, MemberKey, Outgoing};
 use crate::model::command::{Identity, Target, Topic};
 use crate::model::portable::HandedOver;
@@ -23,6 +22,10 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 const TRANSFER: Duration = Duration::from_secs(15);
 /// Longest time until what is under way to this node has come.
 const ARRIVAL: Duration = Duration::from_secs(1);
+/// Longest time until nothing comes to a node that stops.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Time between two looks whether something would.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long what a connection has received at one node may come to it at another: as long as it may be sent again.
 const MEMORY: Duration = Duration::from_secs(60);
 
@@ -111,27 +114,56 @@ impl Router {
     /// # Errors
     /// When that takes too long, or something is missing.
     pub async fn arrived(&self, topics: &[Topic]) -> Result<Vec<(u8, Identity)>, RouteError> {
-        let partitions: BTreeSet<_> =
-            topics.iter().map(|topic| Channel::Topic(topic.clone()).partition()).collect();
-        let mut asked = self.0.exchange.ask();
-        for &partition in &partitions {
-            let probe = Channel::Probe(self.node().clone(), partition);
-            self.publish_to(&probe, Content::Reply { to: asked.id, reply: Reply::Unknown }, None)?;
-        }
-        let all_back = async {
-            for _ in &partitions {
-                asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(ARRIVAL, all_back).await.map_err(|_| RouteError::Unreachable)??;
-        let partitions: PartitionSet = partitions.into_iter().collect();
+        let partitions = topics.iter().map(|topic| Channel::Topic(topic.clone()).partition());
+        let partitions: PartitionSet = partitions.collect();
+        self.arrived_in(&partitions).await?;
         let heard = self.0.bus.position(&partitions).ok_or(RouteError::Incomplete)?;
         let floors = heard.into_iter().map(|heard| {
             let (epoch, sequence) = (heard.up_to.epoch, heard.up_to.sequence);
             (heard.partition.0, Identity { origin: heard.origin, epoch, sequence })
         });
         Ok(floors.collect())
+    }
+
+    /// Waits until what this node publishes to these partitions comes back to it.
+    async fn arrived_in(&self, partitions: &PartitionSet) -> Result<(), RouteError> {
+        let mut asked = self.0.exchange.ask();
+        for partition in partitions.iter() {
+            let probe = Channel::Probe(self.node().clone(), partition);
+            self.publish_to(&probe, Content::Reply { to: asked.id, reply: Reply::Unknown }, None)?;
+        }
+        let all_back = async {
+            for _ in partitions.iter() {
+                asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(ARRIVAL, all_back).await.map_err(|_| RouteError::Unreachable)?
+    }
+
+    /// Lets nothing more come to this node for connections that are not here any more, and resolves when all that has
+    /// come is with the workers. Whoever sends something from then on sees that, and sends it to their new nodes.
+    pub async fn fall_silent(&self) {
+        let own = Channel::Node(self.node().clone());
+        self.0.bus.unwatch(&own);
+        let silent = async {
+            while self.is_heard_at(&own).await? {
+                tokio::time::sleep(LOOK).await;
+            }
+            self.arrived_in(&[own.partition()].into_iter().collect()).await
+        };
+        if !matches!(tokio::time::timeout(SILENCE, silent).await, Ok(Ok(()))) {
+            tracing::warn!("messages for connections that have moved may not have been handed on");
+        }
+    }
+
+    async fn is_heard_at(&self, channel: &Channel) -> Result<bool, RouteError> {
+        let asked = self.0.exchange.ask();
+        let (receipt, receivers) = oneshot::channel();
+        let content = Content::Reply { to: asked.id, reply: Reply::Unknown };
+        self.publish_to(channel, content, Some(receipt))?;
+        let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
+        Ok(receivers.map_err(|_| RouteError::Unreachable)? > 0)
     }
 
     /// Waits until this worker has dealt with everything that this node has received, or its own clients have published,
@@ -219,20 +251,20 @@ impl Router {
         }
     }
 
-    /// Asks the node to which a connection was given.
-    ///
-    /// # Errors
-    /// As [`Router::survey`].
-    pub async fn survey_elsewhere(&self, node: NodeId, survey: Survey) -> Result<Answer, RouteError> {
-        self.survey_at(&Channel::Node(node), survey).await
+    /// Asks another node to take over a connection of this one. Whether it has.
+    pub async fn is_adopted(&self, node: NodeId, hub: HubName, connection: ConnectionId) -> bool {
+        let survey = Survey { hub, question: Question::Adopt { connection } };
+        matches!(self.survey_at(&Channel::Node(node), survey).await, Ok(Answer::Count(1)))
+    }
+
+    /// The other nodes that are known to be there.
+    pub fn others(&self) -> Vec<NodeId> {
+        let others = self.0.bus.outlook().others.into_iter();
+        others.filter(|(_, standing)| *standing == Standing::Alive).map(|(node, _)| node).collect()
     }
 
     /// Whose holders a survey concerns.
     pub fn topic_of(survey: &Survey) -> Topic {
         super::survey::topic_of(survey)
-    }
-
-    pub(super) fn channel_for(survey: &Survey) -> Channel {
-        channel_of(&super::survey::topic_of(survey))
     }
 }

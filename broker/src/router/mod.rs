@@ -158,12 +158,22 @@ impl Router {
         let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
         let room = self.switchboard().room();
         tokio::time::timeout(PATIENCE, room).await.map_err(|_| RouteError::Overloaded)?;
-        let (receipt, taken) = oneshot::channel();
-        let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
-        self.publish_to(&channel_of(&topic), content, Some(receipt))?;
-        let taken = tokio::time::timeout(PATIENCE, taken).await.map_err(|_| RouteError::Unreachable)?;
-        taken.map_err(|_| RouteError::Unreachable)?.map_err(|_| RouteError::Unreachable)?;
+        let command = Arc::new(command);
+        let receivers = self.publish_and_wait(&channel_of(&topic), &command).await?;
+        if receivers == 0 && matches!(topic.target, Target::Connection(_)) {
+            // Its node has ended. Whoever has taken the connection over watches its own topic.
+            self.publish_and_wait(&Channel::Topic(topic), &command).await?;
+        }
         Ok(())
+    }
+
+    /// Resolves with the number of nodes that the message was handed to.
+    async fn publish_and_wait(&self, channel: &Channel, command: &Arc<Command>) -> Result<u64, RouteError> {
+        let (receipt, taken) = oneshot::channel();
+        let content = Content::Command { applied: Applied::OnReceipt, command: Arc::clone(command) };
+        self.publish_to(channel, content, Some(receipt))?;
+        let taken = tokio::time::timeout(PATIENCE, taken).await.map_err(|_| RouteError::Unreachable)?;
+        taken.map_err(|_| RouteError::Unreachable)?.map_err(|_| RouteError::Unreachable)
     }
 
     /// Whether a worker that is sent messages is so far behind that clients should not be read on.

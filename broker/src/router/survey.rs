@@ -6,7 +6,7 @@ use codec::ids::HubName;
 use tokio::sync::oneshot;
 
 use super::exchange::Asked;
-use super::{PATIENCE, Pending, RouteError, Router};
+use super::{PATIENCE, Pending, RouteError, Router, channel_of};
 use crate::backplane::{Channel, Content, Reply};
 use crate::hub::MemberKey;
 use crate::model::command::{Target, Topic};
@@ -23,7 +23,15 @@ impl Router {
     /// [`RouteError::Incomplete`] when one of them did not answer in time: what is known without it is not passed off
     /// as the whole.
     pub async fn survey(&self, survey: Survey) -> Result<Answer, RouteError> {
-        self.survey_at(&Self::channel_for(&survey), survey).await
+        let topic = topic_of(&survey);
+        let channel = channel_of(&topic);
+        let is_sought_at_home = matches!(channel, Channel::Node(_));
+        let answer = self.survey_at(&channel, survey.clone()).await?;
+        if is_sought_at_home && answer == nothing_known(&survey.question) {
+            // A connection that has moved is not where its id says. Whoever has it now watches its own topic.
+            return self.survey_at(&Channel::Topic(topic), survey).await;
+        }
+        Ok(answer)
     }
 
     pub(super) async fn survey_at(&self, channel: &Channel, survey: Survey) -> Result<Answer, RouteError> {
@@ -75,7 +83,8 @@ impl Router {
             Question::Close { .. }
             | Question::Permission { .. }
             | Question::Prepare { .. }
-            | Question::HandOver { .. } => None,
+            | Question::HandOver { .. }
+            | Question::Adopt { .. } => None,
         }
     }
 
@@ -145,7 +154,8 @@ pub(super) fn topic_of(survey: &Survey) -> Topic {
         Question::Join { who, .. } | Question::Leave { who, .. } => who.target.clone(),
         Question::Permission { connection, .. }
         | Question::Prepare { connection }
-        | Question::HandOver { connection, .. } => Target::Connection(connection.clone()),
+        | Question::HandOver { connection, .. }
+        | Question::Adopt { connection } => Target::Connection(connection.clone()),
     };
     Topic { hub: survey.hub.clone(), target }
 }
@@ -153,9 +163,11 @@ pub(super) fn topic_of(survey: &Survey) -> Topic {
 /// The answer when nobody knows anything.
 pub(super) fn nothing_known(question: &Question) -> Answer {
     match question {
-        Question::Count(_) | Question::Join { .. } | Question::Leave { .. } | Question::Close { .. } => {
-            Answer::Count(0)
-        }
+        Question::Count(_)
+        | Question::Join { .. }
+        | Question::Leave { .. }
+        | Question::Close { .. }
+        | Question::Adopt { .. } => Answer::Count(0),
         Question::Members { .. } => Answer::Members(Vec::new()),
         Question::GroupStates { .. } => Answer::GroupStates(Vec::new()),
         Question::Permission { .. } => Answer::Permission(PermissionAnswer::NoConnection),

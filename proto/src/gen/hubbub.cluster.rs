@@ -204,7 +204,7 @@ pub struct Question {
     /// Name of the hub that it is about.
     #[prost(string, tag = "2")]
     pub hub: ::prost::alloc::string::String,
-    #[prost(oneof = "question::Question", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "question::Question", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub question: ::core::option::Option<question::Question>,
 }
 /// Nested message and enum types in `Question`.
@@ -317,9 +317,13 @@ pub mod question {
         /// Names of the groups whose messages the asker holds.
         #[prost(string, repeated, tag = "3")]
         pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-        /// Id of the asker's node, which has the connection from then on.
-        #[prost(string, tag = "4")]
-        pub to: ::prost::alloc::string::String,
+    }
+    /// Take over a reliable connection from its node, which asks because it stops. Answered by a count: 1 when it is done.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Adopt {
+        /// Id of the connection.
+        #[prost(string, tag = "1")]
+        pub connection: ::prost::alloc::string::String,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Question {
@@ -341,6 +345,8 @@ pub mod question {
         Prepare(Prepare),
         #[prost(message, tag = "11")]
         HandOver(HandOver),
+        #[prost(message, tag = "12")]
+        Adopt(Adopt),
     }
 }
 /// Connections of a target that match a filter.

@@ -1,6 +1,5 @@
 // A load balancer before brokers: each request and each WebSocket goes to any node. It is as plain as one can be, so
-// that what it adds to a request is what every proxy adds. One thing it knows: who takes up a reliable connection goes to
-// the node that the connection's id names, because nodes do not hand sessions over to each other.
+// that what it adds to a request is what every proxy adds.
 
 import { once } from "node:events";
 import http from "node:http";
@@ -16,8 +15,6 @@ const OF_PROXIES = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwa
 const HEAD = { maxHeaderSize: 1024 * 1024 };
 /** Sockets to nodes are given up before a node would. */
 const IDLE_MS = 3000;
-/** Characters of a connection's id before that of its node. */
-const BEFORE_NODE = 22;
 /** Callers give up their idle sockets first. */
 const KEEP_ALIVE_MS = 75_000;
 
@@ -28,7 +25,7 @@ export class Balancer {
   #servers = [];
 
   /**
-   * @param {{ id?: string, host: string, port: number }[]} nodes
+   * @param {{ host: string, port: number }[]} nodes
    * @param {(limit: number) => number} random
    */
   constructor(nodes, random) {
@@ -95,14 +92,8 @@ export class Balancer {
     response.on("close", () => response.writableFinished || upstream.destroy());
   }
 
-  /** The node that holds the connection that a client wants to take up, else any. */
-  #owner(url) {
-    const id = new URLSearchParams(url.split("?")[1]).get("awps_connection_id") ?? "";
-    return this.#nodes.find((node) => node.id === id.slice(BEFORE_NODE)) ?? this.#node();
-  }
-
   #join(request, socket, head, scheme) {
-    const { host, port } = this.#owner(request.url);
+    const { host, port } = this.#node();
     const node = connect({ host, port, allowHalfOpen: true, noDelay: true });
     socket.setNoDelay(true);
     const headers = [...without(request.rawHeaders, OF_PROXIES), "X-Forwarded-Proto", scheme];

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::channels::{Channels, Run};
 use super::origin::{Around, Origin};
 use super::{FORGOTTEN, Incoming, ORIGINS, Part, PartitionSet, SILENT, STEADY, Step};
-use crate::backplane::Partition;
+use crate::backplane::{Number, Position};
 
 /// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl<T> Heard<T> {
 
     /// Up to which number each process has been heard in each of these partitions; nothing while something is missing
     /// there, or may be.
-    pub(crate) fn position(&self, partitions: &PartitionSet) -> Option<Vec<((NodeId, u64), Partition, u64)>> {
+    pub(crate) fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
         if partitions.iter().any(|partition| self.deaf.contains(partition)) {
             return None;
         }
@@ -163,7 +163,8 @@ impl<T> Heard<T> {
             for partition in partitions.iter() {
                 let heard = origin.heard(partition)?;
                 if heard > 0 {
-                    all.push(((origin.id().clone(), origin.epoch()), partition, heard));
+                    let up_to = Number { epoch: origin.epoch(), sequence: heard };
+                    all.push(Position { origin: origin.id().clone(), partition, up_to });
                 }
             }
         }

@@ -30,7 +30,7 @@ use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConf
 use super::wire::{Body, LinkMessage, Unsealed};
 use super::{
     Bus, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Partition, PartitionSet,
-    Receipt, Receiver,
+    Position, Receipt, Receiver,
 };
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
@@ -230,14 +230,8 @@ impl Bus for RedisBus {
         lock(&self.inner.wishes).leave(&name, Instant::now());
     }
 
-    fn position(&self, partitions: &PartitionSet) -> Option<Vec<super::Heard>> {
-        let heard = lock(&self.inner.ears).heard.position(partitions)?;
-        let heard = heard.into_iter().map(|((origin, epoch), partition, sequence)| super::Heard {
-            origin,
-            partition,
-            up_to: Number { epoch, sequence },
-        });
-        Some(heard.collect())
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
+        lock(&self.inner.ears).heard.position(partitions)
     }
 
     fn outlook(&self) -> Outlook {

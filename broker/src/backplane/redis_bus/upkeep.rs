@@ -8,8 +8,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::probes;
 use super::{Inner, lock};
-use crate::backplane::Channel;
 use crate::backplane::wire::LinkMessage;
+use crate::backplane::{Channel, Standing};
 use crate::telemetry::metrics::LinkTotals;
 
 /// How often a node says that it is there, in probe intervals.
@@ -73,7 +73,10 @@ impl Inner {
 
     fn look_at_nodes(&self) {
         let is_hearing = self.is_hearing();
-        lock(&self.nodes).look(is_hearing, Instant::now());
+        let mut nodes = lock(&self.nodes);
+        nodes.look(is_hearing, Instant::now());
+        let (others, _) = nodes.standings();
+        self.metrics.nodes(others.values().filter(|standing| **standing == Standing::Alive).count());
     }
 
     fn leave_channels(&self) {

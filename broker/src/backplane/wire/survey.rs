@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codec::ids::{ConnectionId, GroupName, HubName, NodeId};
+use codec::ids::{ConnectionId, GroupName, HubName};
 use proto::cluster::{self, Empty, question};
 
 use super::fault::{Fault, Malformed};
@@ -54,13 +54,15 @@ fn encode_question(question: &Question) -> question::Question {
         Question::Prepare { connection } => {
             question::Question::Prepare(question::Prepare { connection: connection.as_str().to_owned() })
         }
-        Question::HandOver { connection, ticket, groups, to } => {
+        Question::HandOver { connection, ticket, groups } => {
             question::Question::HandOver(question::HandOver {
                 connection: connection.as_str().to_owned(),
                 ticket: *ticket,
                 groups: names::encode_groups(groups),
-                to: to.as_str().to_owned(),
             })
+        }
+        Question::Adopt { connection } => {
+            question::Question::Adopt(question::Adopt { connection: connection.as_str().to_owned() })
         }
         Question::Permission { connection, action, group, wish } => {
             question::Question::Permission(question::Permission {
@@ -101,13 +103,15 @@ fn decode_question(question: question::Question) -> Result<Question, Fault> {
         question::Question::Prepare(question::Prepare { connection }) => {
             Question::Prepare { connection: ConnectionId::parse(&connection)? }
         }
-        question::Question::HandOver(question::HandOver { connection, ticket, groups, to }) => {
+        question::Question::HandOver(question::HandOver { connection, ticket, groups }) => {
             Question::HandOver {
                 connection: ConnectionId::parse(&connection)?,
                 ticket,
                 groups: names::decode_groups(groups)?,
-                to: NodeId::new(&to)?,
             }
+        }
+        question::Question::Adopt(question::Adopt { connection }) => {
+            Question::Adopt { connection: ConnectionId::parse(&connection)? }
         }
         question::Question::Permission(question::Permission { connection, action, group, wish }) => {
             Question::Permission {

@@ -1,14 +1,12 @@
 //! The node that a client comes back to fetches its connection from the node that has it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use codec::ids::{ConnectionId, HubName};
 
 use super::{Connections, POSTPONED};
 use crate::backplane::wire::session;
-use crate::client::connections::Capacity;
 use crate::client::recovery::Unreachable;
 use crate::hub::HoldKey;
 use crate::model::close::CloseReason;
@@ -31,7 +29,6 @@ impl Connections {
         self: &Rc<Self>,
         hub: &HubName,
         id: &ConnectionId,
-        capacity: &Arc<Capacity>,
     ) -> Result<(), Unreachable> {
         let is_first = self.moves.fetched.borrow_mut().insert(id.clone());
         if !is_first {
@@ -47,25 +44,20 @@ impl Connections {
             return tokio::time::timeout(POSTPONED, over).await.map_err(|_| Unreachable);
         }
         let topic = Topic { hub: hub.clone(), target: Target::Connection(id.clone()) };
-        let fetched = self.fetch(&topic, id, capacity).await;
+        let fetched = self.fetch(&topic, id).await;
         self.moves.fetched.borrow_mut().remove(id);
         self.moves.fetch_over.notify_waiters();
         self.flush_soon();
         fetched
     }
 
-    async fn fetch(
-        self: &Rc<Self>,
-        topic: &Topic,
-        id: &ConnectionId,
-        capacity: &Arc<Capacity>,
-    ) -> Result<(), Unreachable> {
+    async fn fetch(self: &Rc<Self>, topic: &Topic, id: &ConnectionId) -> Result<(), Unreachable> {
         let prepared = match self.look_for(topic, id).await? {
             Move::Prepared(prepared) => prepared,
             Move::Nothing => return Ok(()),
             Move::Later | Move::Given(_) => return Err(Unreachable),
         };
-        let permit = capacity.take().ok_or(Unreachable)?;
+        let permit = self.moves.capacity.take().ok_or(Unreachable)?;
         let hold = self.router.shard().begin_hold();
         let handed_over = match self.fetch_from(topic, prepared, hold).await {
             Ok(Some(handed_over)) if self.is_wanted(topic, &handed_over) => handed_over,
@@ -75,7 +67,6 @@ impl Connections {
             }
         };
         // Nothing may come in between: from here until what was held is delivered nobody else has a turn.
-        self.moves.given.borrow_mut().pop(topic);
         let (connection, pending) = self.import(handed_over.portable.clone(), permit);
         let is_complete = self.router.release_hold(hold, connection.key, &handed_over);
         if !is_complete || !pending.is_settled() {
@@ -139,8 +130,7 @@ impl Connections {
             let Target::Connection(id) = &topic.target else {
                 return Ok(None);
             };
-            let to = self.router.node().clone();
-            let question = Question::HandOver { connection: id.clone(), ticket, groups, to };
+            let question = Question::HandOver { connection: id.clone(), ticket, groups };
             let survey = Survey { hub: topic.hub.clone(), question };
             match self.router.ask_about(topic, Some(node), survey).await {
                 Ok(Taken::Said(Move::Given(given))) => {

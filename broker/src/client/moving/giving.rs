@@ -44,14 +44,17 @@ impl Connections {
                     reply.give(Answer::Move(connections.prepare(&topic).await));
                 });
             }
-            Question::HandOver { ticket, groups, to, .. } => {
-                let (ticket, groups, to) = (Ticket(*ticket), groups.clone(), to.clone());
+            Question::HandOver { ticket, groups, .. } => {
+                let (ticket, groups) = (Ticket(*ticket), groups.clone());
                 tokio::task::spawn_local(async move {
-                    let said = connections.hand_over(&topic, ticket, &groups).await;
-                    if let Move::Given(_) = said {
-                        connections.moves.given.borrow_mut().put(topic, to);
-                    }
-                    reply.give(Answer::Move(said));
+                    reply.give(Answer::Move(connections.hand_over(&topic, ticket, &groups).await));
+                });
+            }
+            Question::Adopt { connection } => {
+                let connection = connection.clone();
+                tokio::task::spawn_local(async move {
+                    let is_adopted = connections.adopt(&topic, &connection).await;
+                    reply.give(Answer::Count(is_adopted.into()));
                 });
             }
             _ if self.router.shard().is_held(&topic) => {
@@ -64,17 +67,7 @@ impl Connections {
                     }
                 });
             }
-            _ => {
-                let Some(node) = self.moves.given.borrow().peek(&topic).cloned() else {
-                    return Some((survey, reply));
-                };
-                tokio::task::spawn_local(async move {
-                    let survey = (*survey).clone();
-                    if let Ok(answer) = connections.router.survey_elsewhere(node, survey).await {
-                        reply.give(answer);
-                    }
-                });
-            }
+            _ => return Some((survey, reply)),
         }
         None
     }

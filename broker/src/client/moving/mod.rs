@@ -4,21 +4,20 @@
 //! Only whoever has everything of a connection may let it go, and whoever has let it go never takes it up again from what
 //! is left: so two nodes never both write to its client.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codec::ids::{ConnectionId, GroupName, NodeId};
 use codec::message::Downstream;
-use lru::LruCache;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::closing::Ended;
 use super::connection::{self, Arrival, Connection};
-use super::connections::{Connections, Permit};
+use super::connections::{Capacity, Connections, Permit};
 use crate::auth::permission::Permissions;
 use crate::events::Correspondence;
 use crate::hub::{MemberKey, NewMember, Outbox};
@@ -31,9 +30,10 @@ use crate::telemetry::metrics::ConnectOutcome;
 
 mod fetching;
 mod giving;
+mod leaving;
 
-/// Connections given away that a worker remembers.
-const MAX_GIVEN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
+/// Connections of a worker that look for another node at a time.
+const SEEKING: usize = 64;
 /// Longest wait for a connection that somebody else fetches.
 const POSTPONED: Duration = Duration::from_secs(4);
 
@@ -45,18 +45,43 @@ pub(super) struct Moves {
     fetch_over: Notify,
     /// A connection's task, which was in the midst of something, has done it.
     pub(super) pause_over: Notify,
-    /// Connections that this worker has given away, and to which node, as far as it remembers them.
-    given: RefCell<LruCache<Topic, NodeId>>,
+    /// Where those take their place that come.
+    capacity: Arc<Capacity>,
+    /// A connection has moved from here to another node.
+    has_given: Cell<bool>,
+    /// The node stops, and takes in nobody any more.
+    is_stopping: Cell<bool>,
+    /// How many may be looking for another node at a time.
+    seeking: Semaphore,
+    /// Which node is asked next.
+    turn: Cell<usize>,
 }
 
-impl Default for Moves {
-    fn default() -> Self {
+impl Moves {
+    pub(super) fn new(capacity: Arc<Capacity>) -> Self {
         Self {
             fetched: RefCell::default(),
             fetch_over: Notify::new(),
             pause_over: Notify::new(),
-            given: RefCell::new(LruCache::new(MAX_GIVEN)),
+            capacity,
+            has_given: Cell::new(false),
+            is_stopping: Cell::new(false),
+            seeking: Semaphore::new(SEEKING),
+            turn: Cell::new(0),
         }
+    }
+
+    /// The node stops.
+    pub(super) fn stop(&self) {
+        self.is_stopping.set(true);
+    }
+
+    /// One of the nodes, in turn.
+    fn next_of(&self, mut nodes: Vec<NodeId>) -> Option<NodeId> {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        let at = turn.checked_rem(nodes.len())?;
+        Some(nodes.swap_remove(at))
     }
 }
 
@@ -86,6 +111,7 @@ impl Connections {
             is_active: connection.is_active.get(),
             seconds_left: recovery.deadline.get().saturating_sub(self.now()),
         };
+        self.moves.has_given.set(true);
         self.report_end(&session, &CloseReason::MovedAway);
         drop(session);
         connection.end(Ended { reason: CloseReason::MovedAway, outbox: Outbox::default() });

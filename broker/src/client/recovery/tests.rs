@@ -142,6 +142,7 @@ fn linked(node: NodeId, bus: impl FnOnce(&Arc<Exchange>) -> Arc<dyn Bus>) -> (Rc
         config: CONFIG,
         metrics: metrics(),
         tap: Tap::default(),
+        capacity: capacity(),
     }));
     let (desks, mut own) = Desks::new(1);
     tokio::task::spawn_local(Rc::clone(&connections).keep_reserving(own.remove(0)));
@@ -191,7 +192,7 @@ impl Worker {
     }
 
     async fn reserve(&self) -> Option<Reservation> {
-        self.desks.reserve(hub(), id(), &capacity()).await.unwrap()
+        self.desks.reserve(hub(), id()).await.unwrap()
     }
 
     /// Where the socket that the connection has comes from.
@@ -270,8 +271,7 @@ fn whoever_comes_while_another_is_on_its_way_has_the_connection_after_it() {
     with_worker(async |worker| {
         let first = worker.reserve().await.expect("the first may come");
         let desks = worker.desks.clone();
-        let second =
-            tokio::task::spawn_local(async move { desks.reserve(hub(), id(), &capacity()).await.unwrap() });
+        let second = tokio::task::spawn_local(async move { desks.reserve(hub(), id()).await.unwrap() });
         tokio::task::yield_now().await;
         let (socket, lost) = sockets();
         drop(lost);
@@ -396,10 +396,10 @@ fn a_worker_that_does_not_answer_is_not_taken_for_a_connection_that_is_gone() {
     with_worker(async |_| {
         let (desks, own) = Desks::new(1);
         let asked = Instant::now();
-        assert!(desks.reserve(hub(), id(), &capacity()).await.is_err(), "nobody looks at the desk");
+        assert!(desks.reserve(hub(), id()).await.is_err(), "nobody looks at the desk");
         assert_eq!(asked.elapsed(), PATIENCE);
         drop(own);
-        assert!(desks.reserve(hub(), id(), &capacity()).await.is_err(), "nobody is there any more");
+        assert!(desks.reserve(hub(), id()).await.is_err(), "nobody is there any more");
     });
 }
 

@@ -30,7 +30,7 @@ fn new() -> NewMember {
 /// A message to a group that says its own number.
 fn message(group: usize, sequence: u64) -> Outgoing {
     let Topic { hub, target } = topic(group);
-    let content = Content { payload: Payload::text(&format!("<{sequence}>")), metadata: None };
+    let content = Content { payload: Payload::text(format!("<{sequence}>")), metadata: None };
     let body = Body::from_application(content);
     let command = Command { hub, target, body, excluded: Vec::new(), filter: None, time_to_live: None };
     let identity = Identity { origin: NodeId::new("c").unwrap(), epoch: 1, sequence };

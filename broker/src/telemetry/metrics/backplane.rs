@@ -18,6 +18,7 @@ const DROPPED: &str = "hubbub_backplane_dropped_total";
 const LOSSES: &str = "hubbub_backplane_connection_losses_total";
 const GAPS: &str = "hubbub_backplane_gap_total";
 const REPAIRED: &str = "hubbub_backplane_repaired_total";
+const NODES: &str = "hubbub_backplane_nodes";
 const UNREADABLE: &str = "hubbub_backplane_unreadable_total";
 
 /// Upper bounds of the histogram of the lag, in seconds.
@@ -42,6 +43,7 @@ pub struct BackplaneMetrics {
     lost: Counter,
     repaired: Counter,
     unreadable: Counter,
+    nodes: Gauge,
 }
 
 /// What the links have counted since they are up, and what waits now.
@@ -88,6 +90,7 @@ impl BackplaneMetrics {
             lost: counter!(GAPS, "outcome" => "lost"),
             repaired: counter!(REPAIRED),
             unreadable: counter!(UNREADABLE),
+            nodes: gauge!(NODES),
         }
     }
 
@@ -130,6 +133,11 @@ impl BackplaneMetrics {
         self.repaired.increment(count as u64);
     }
 
+    /// So many other nodes are there.
+    pub fn nodes(&self, alive: usize) {
+        self.nodes.set(alive as f64);
+    }
+
     /// An envelope could not be read.
     pub fn unreadable(&self) {
         self.unreadable.increment(1);
@@ -151,5 +159,6 @@ fn describe() {
         "Times that messages of another node were missing: asked for again, or lost for good, by outcome."
     );
     describe_counter!(REPAIRED, "Messages that this node has sent again to another one that missed them.");
+    describe_gauge!(NODES, "Other nodes that have said of late that they are there.");
     describe_counter!(UNREADABLE, "Messages of other nodes that this node cannot read.");
 }

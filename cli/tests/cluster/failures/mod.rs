@@ -6,6 +6,7 @@ mod joins;
 mod nodes;
 mod outages;
 mod sends;
+mod stopping;
 mod traffic;
 
 use std::time::{Duration, Instant};

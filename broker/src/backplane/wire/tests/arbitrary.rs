@@ -17,7 +17,8 @@ use super::super::{Body, LinkMessage};
 use crate::backplane::{Applied, Content, Partition, QuestionId, Reply};
 use crate::model::command::{self, Command, Target};
 use crate::model::survey::{
-    Action, Answer, Leaving, Member, PermissionAnswer, Question, Selection, Survey, Wish,
+    Action, Answer, Given, Leaving, Member, Move, PermissionAnswer, Prepared, Question, Selection, Survey,
+    Wish,
 };
 
 pub(super) fn node() -> BoxedStrategy<NodeId> {
@@ -183,6 +184,13 @@ fn question() -> BoxedStrategy<Question> {
         (connection(), action, group(), wish).prop_map(|(connection, action, group, wish)| {
             Question::Permission { connection, action, group, wish }
         }),
+        connection().prop_map(|connection| Question::Prepare { connection }),
+        (connection(), any::<u64>(), groups()).prop_map(|(connection, ticket, groups)| Question::HandOver {
+            connection,
+            ticket,
+            groups
+        }),
+        connection().prop_map(|connection| Question::Adopt { connection }),
     ]
     .boxed()
 }
@@ -196,7 +204,18 @@ fn reply() -> BoxedStrategy<Reply> {
         Just(PermissionAnswer::Denied),
         Just(PermissionAnswer::Full),
     ];
+    let prepared = (node(), any::<u64>(), option::of(user()), vec(group(), 0..4))
+        .prop_map(|(node, ticket, user_id, groups)| Prepared { node, ticket, user_id, groups });
+    let given = (any::<u64>(), any::<bool>(), vec(any::<u8>(), 0..40))
+        .prop_map(|(part, is_last, bytes)| Given { part, is_last, bytes: bytes.into() });
+    let moved = prop_oneof![
+        Just(Move::Nothing),
+        Just(Move::Later),
+        prepared.prop_map(Move::Prepared),
+        given.prop_map(Move::Given),
+    ];
     let answer = prop_oneof![
+        moved.prop_map(Answer::Move),
         any::<u64>().prop_map(Answer::Count),
         vec(member, 0..4).prop_map(Answer::Members),
         vec(group_state_item(), 0..4).prop_map(Answer::GroupStates),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use codec::ids::StreamId;
+use codec::ids::{NodeId, StreamId};
 use codec::message::{
     GroupState, GroupStateItem, StreamFailure, StreamPart, StreamProgress, StreamSequenceId, UserError,
 };
@@ -14,7 +14,8 @@ use codec::metadata::Metadata;
 use super::*;
 use crate::backplane::{Partition, QuestionId, Reply};
 use crate::model::survey::{
-    Action, Answer, Leaving, Member, PermissionAnswer, Question, Selection, Survey, Wish,
+    Action, Answer, Given, Leaving, Member, Move, PermissionAnswer, Prepared, Question, Selection, Survey,
+    Wish,
 };
 
 const CASES: &str = include_str!("../../../../testdata/envelopes.golden");
@@ -137,6 +138,25 @@ fn body(name: &str) -> Body {
         "question: grant joinLeaveGroup" => permission(Action::JoinLeaveGroup, Wish::Grant),
         "question: revoke setGroupState" => permission(Action::SetGroupState, Wish::Revoke),
         "question: check getGroupState" => permission(Action::GetGroupState, Wish::Check),
+        "question: prepare" => question(Question::Prepare { connection: connection("c1") }),
+        "question: hand over" => question(Question::HandOver {
+            connection: connection("c1"),
+            ticket: 7,
+            groups: vec![group("g"), group("h")],
+        }),
+        "question: adopt" => question(Question::Adopt { connection: connection("c1") }),
+        "reply: no session" => answer(Answer::Move(Move::Nothing)),
+        "reply: later" => answer(Answer::Move(Move::Later)),
+        "reply: prepared" => answer(Answer::Move(Move::Prepared(Prepared {
+            node: NodeId::new("n1").unwrap(),
+            ticket: 7,
+            user_id: Some(user("ann")),
+            groups: vec![group("g")],
+        }))),
+        "reply: given" => {
+            let bytes = Bytes::from_static(b"b");
+            answer(Answer::Move(Move::Given(Given { part: 1, is_last: true, bytes })))
+        }
         "reply: unknown" => reply(Reply::Unknown),
         "reply: count of nobody" => answer(Answer::Count(0)),
         "reply: members" => answer(Answer::Members(vec![

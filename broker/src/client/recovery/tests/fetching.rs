@@ -83,7 +83,7 @@ impl Place {
 
     /// The same for a client that sends something at once.
     async fn come_back_with(&self, id: &ConnectionId, first: Vec<u8>) -> StdStream {
-        let reserved = self.desks.reserve(hub(), id.clone(), &capacity()).await.unwrap();
+        let reserved = self.desks.reserve(hub(), id.clone()).await.unwrap();
         let (socket, client) = sockets();
         reserved.expect("it is somewhere").redeem(&self.connections, socket, first).await;
         client
@@ -189,14 +189,14 @@ fn one_that_nobody_has_is_refused_and_one_whose_node_is_away_may_come_later() {
         let (home, other) = (place(&mesh, "home"), place(&mesh, "other"));
         let unknown = ConnectionId::new(9, 0, &home.node);
         for place in [&home, &other] {
-            let reserved = place.desks.reserve(hub(), unknown.clone(), &capacity()).await;
+            let reserved = place.desks.reserve(hub(), unknown.clone()).await;
             assert!(matches!(reserved, Ok(None)));
         }
         let id = home.connect().await;
         mesh.unlink(&home.node);
-        assert!(other.desks.reserve(hub(), id.clone(), &capacity()).await.is_err(), "it may still exist");
+        assert!(other.desks.reserve(hub(), id.clone()).await.is_err(), "it may still exist");
         mesh.end(&home.node);
-        let reserved = other.desks.reserve(hub(), id.clone(), &capacity()).await;
+        let reserved = other.desks.reserve(hub(), id.clone()).await;
         assert!(matches!(reserved, Ok(None)), "it has ended with its node");
     });
 }
@@ -210,7 +210,7 @@ fn one_that_waits_for_the_application_moves_when_that_has_answered() {
         let connection = home.connections.table.borrow()[key].clone();
         let recovery = connection.recovery.as_ref().unwrap();
         recovery.is_paused.set(true);
-        assert!(other.desks.reserve(hub(), id.clone(), &capacity()).await.is_err());
+        assert!(other.desks.reserve(hub(), id.clone()).await.is_err());
         assert!(home.has(&id), "its client may come again");
         recovery.is_paused.set(false);
         drop(other.come_back(&id).await);

@@ -7,8 +7,8 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::*;
 use crate::backplane::{
-    Arrival, BusError, BusFull, Channel, Envelope, Heard, Number, Outlook, PartitionSet, Receipt, Receiver,
-    Standing,
+    Arrival, BusError, BusFull, Channel, Envelope, Number, Outlook, PartitionSet, Position, Receipt,
+    Receiver, Standing,
 };
 
 /// What takes a while over a network, so that much happens meanwhile.
@@ -117,13 +117,13 @@ impl Bus for MeshBus {
         }
     }
 
-    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Heard>> {
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
         let mesh = self.mesh.upgrade()?;
         let node = mesh.node(&self.id);
         let heard = node.heard.lock().unwrap();
         let all = partitions.iter().flat_map(|partition| {
             let here = heard.iter().filter(move |((_, at), _)| *at == partition.0);
-            here.map(move |((origin, _), sequence)| Heard {
+            here.map(move |((origin, _), sequence)| Position {
                 origin: NodeId::new(origin).unwrap(),
                 partition,
                 up_to: Number { epoch: 1, sequence: *sequence },

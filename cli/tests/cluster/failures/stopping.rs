@@ -1,0 +1,81 @@
+//! A node stops in order: its reliable connections go on at other nodes, whether their clients have come back by then or
+//! not.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{chat, server, start};
+use crate::dialect::Dialect;
+use crate::harness::{Cluster, eventually};
+use crate::peer::{Peer, next_frame};
+use crate::support::{ClientSpec, Frame, PRIMARY_KEY};
+
+/// Messages to each target while the node stops.
+const MEANWHILE: usize = 100;
+/// The same when it has gone.
+const AFTERWARDS: usize = 10;
+
+/// The application sends a number to each target, through the first node.
+async fn send(cluster: &Cluster, targets: &[String], numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        for target in targets {
+            let text = format!("{target} {number}");
+            server(cluster, 1).rest().post(&chat(&format!("{target}/:send"))).text(&text).expect(202).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn reliable_clients_of_a_stopped_node_miss_nothing() {
+    let mut cluster = start();
+    let mut peer = Peer::connect(&server(&cluster, 3), Dialect::Json).await;
+    peer.send(json!({"type": "joinGroup", "group": "h", "ackId": 1})).await;
+    assert_eq!(peer.next().await["success"], true);
+    let ticket = peer.ticket.clone();
+    let targets = ["groups/h".to_owned(), "users/ann".to_owned(), format!("connections/{}", ticket.id)];
+
+    eventually("the others", || (cluster.node(3).metric("hubbub_backplane_nodes") == 2.0).then_some(()));
+    cluster.node(3).terminate();
+    send(&cluster, &targets, 0..MEANWHILE).await;
+    assert!(cluster.node_mut(3).wait().success());
+    send(&cluster, &targets, MEANWHILE..MEANWHILE + AFTERWARDS).await;
+    for target in &targets {
+        server(&cluster, 2).rest().head(&chat(target)).expect(200).await;
+    }
+
+    // The first socket goes on to the close frame, what was not read on it comes again.
+    drop(peer);
+    let mut peer = ticket.recover(&server(&cluster, 1)).await;
+    let count = (MEANWHILE + AFTERWARDS) * targets.len();
+    let mut heard: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for sequence_id in 1..=count {
+        let message = peer.next().await;
+        assert_eq!(message["sequenceId"], sequence_id, "{message}");
+        let (target, number) = message["data"].as_str().unwrap().rsplit_once(' ').unwrap();
+        heard.entry(target.to_owned()).or_default().push(number.parse().unwrap());
+    }
+    for target in &targets {
+        assert_eq!(heard[target], (0..MEANWHILE + AFTERWARDS).collect::<Vec<_>>(), "{target}");
+    }
+    peer.expect_nothing_before_pong().await;
+    // It may do what it might, and be sent away like any other.
+    peer.send(json!({"type": "sendToGroup", "group": "h", "dataType": "text", "data": "own", "ackId": 2}))
+        .await;
+    peer.expect("own", count as u64 + 1).await;
+    assert_eq!(peer.next().await["success"], true);
+    server(&cluster, 2).rest().delete(&chat(&targets[2])).expect(204).await;
+    server(&cluster, 2).rest().head(&chat(&targets[2])).expect(404).await;
+}
+
+#[tokio::test]
+async fn a_node_with_nobody_to_turn_to_ends_its_connections() {
+    let mut cluster = Cluster::start(1, &["--access-key", PRIMARY_KEY]);
+    let mut reliable = Peer::connect(&server(&cluster, 1), Dialect::Json).await;
+    let mut plain = server(&cluster, 1).connect("chat", ClientSpec::json()).await;
+    cluster.node(1).terminate();
+    plain.expect_close(1001, "").await;
+    assert_eq!(next_frame(&mut reliable.socket).await, Frame::close(1001, "").unmasked());
+    drop(reliable);
+    assert!(cluster.node_mut(1).wait().success());
+}
