@@ -11,10 +11,11 @@ use super::outbox::{Buffer, OutboxLimits};
 use super::parcel::Parcel;
 use super::window::{Overrun, StateSlot, WindowLimits};
 
-/// Empty outbox buffers kept for the next flush; more are freed.
-const MAX_SPARE: usize = 4096;
-/// Largest outbox buffer kept, in frames; what a burst made larger is freed.
-const MAX_SPARE_LEN: usize = 64;
+/// Frames that the empty buffers kept for the next flush have room for, all together; more are freed.
+const MAX_SPARE: usize = 4096 * 64;
+/// Largest buffer kept, in frames: that of a reliable client who acknowledges some hundred messages at a time. What a
+/// burst made larger is freed.
+const MAX_SPARE_LEN: usize = 512;
 /// Frames queued since the last flush after which the worker should flush in the middle of a turn.
 const MANY_FRAMES: usize = 65_536;
 
@@ -53,7 +54,7 @@ pub(super) struct Queue {
     dirty: Vec<MemberKey>,
     /// Members whose window had no room for a message. They must end.
     overrun: Vec<MemberKey>,
-    spare: Vec<Buffer>,
+    spare: Spare,
     /// Frames queued since the last flush.
     fresh: usize,
     /// An outbox has reached its limit; whether its socket is slow, a flush will tell.
@@ -71,7 +72,7 @@ impl Queue {
             limits,
             dirty: Vec::new(),
             overrun: Vec::new(),
-            spare: Vec::new(),
+            spare: Spare::default(),
             fresh: 0,
             has_full: false,
             is_pressing: false,
@@ -82,7 +83,7 @@ impl Queue {
     /// Queues a frame without a number for a member that has a socket.
     #[inline]
     pub(super) fn push(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
-        member.outbox.push(parcel, || self.spare.pop().unwrap_or_default());
+        member.outbox.push(parcel, || self.spare.take());
         self.note(key, member);
     }
 
@@ -100,7 +101,7 @@ impl Queue {
         if member.outbox.window().is_some_and(|window| window.is_overrun()) {
             return;
         }
-        let spare = || self.spare.pop().unwrap_or_default();
+        let spare = || self.spare.take();
         match member.outbox.send(parcel, slot, self.limits.window, spare) {
             Ok(()) if !member.is_suspended => {
                 let limits = self.limits.window;
@@ -142,9 +143,7 @@ impl Queue {
     #[inline]
     pub(super) fn reclaim(&mut self, member: &mut Member) {
         while let Some(buffer) = member.outbox.take_buffer() {
-            if self.spare.len() < MAX_SPARE && buffer.capacity() <= MAX_SPARE_LEN {
-                self.spare.push(buffer);
-            }
+            self.spare.put(buffer);
         }
     }
 
@@ -174,5 +173,49 @@ impl Queue {
     /// Messages queued by fan-outs since the last call, by kind of member.
     pub(super) fn take_deliveries(&mut self) -> [u64; DELIVERY_KINDS] {
         std::mem::take(&mut self.deliveries)
+    }
+}
+
+/// Empty buffers for what is queued next.
+#[derive(Debug, Default)]
+struct Spare {
+    buffers: Vec<Buffer>,
+    /// Frames that they have room for.
+    room: usize,
+}
+
+impl Spare {
+    /// A buffer, which may have no room yet.
+    fn take(&mut self) -> Buffer {
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.room -= buffer.capacity();
+        buffer
+    }
+
+    /// Keeps a buffer, or frees it.
+    fn put(&mut self, buffer: Buffer) {
+        let room = self.room + buffer.capacity();
+        if room <= MAX_SPARE && buffer.capacity() <= MAX_SPARE_LEN {
+            self.room = room;
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_kept_unless_they_are_too_large_or_too_many() {
+        let mut spare = Spare::default();
+        let count = MAX_SPARE / MAX_SPARE_LEN;
+        (0..=count).for_each(|_| spare.put(Buffer::with_capacity(MAX_SPARE_LEN)));
+        assert_eq!((spare.buffers.len(), spare.room), (count, MAX_SPARE), "one was too many");
+        assert_eq!(spare.take().capacity(), MAX_SPARE_LEN);
+        spare.put(Buffer::with_capacity(MAX_SPARE_LEN + 1));
+        assert_eq!(spare.buffers.len(), count - 1, "one was too large");
+        (0..count).for_each(|_| drop(spare.take()));
+        assert_eq!((spare.take().capacity(), spare.room), (0, 0), "none is left");
     }
 }
