@@ -17,6 +17,10 @@ use crate::model::close::CloseReason;
 
 /// Sockets that are written to before other tasks have their turn.
 const SLICE: usize = 1024;
+/// Sockets to be written to for which it is worth while to look first whether more has arrived for them.
+const MANY_SOCKETS: usize = 32;
+/// How often that is looked for before one flush.
+const MOST_TURNS: usize = 4;
 
 impl Connections {
     /// Ends a turn: asks for a flush if there is something to write, and tells the application who has joined and left
@@ -32,6 +36,7 @@ impl Connections {
     pub async fn keep_flushing(self: Rc<Self>) {
         loop {
             self.flush_wanted.notified().await;
+            self.await_more().await;
             let dirty = self.begin_flush();
             let mut slices = dirty.chunks(SLICE).peekable();
             while let Some(slice) = slices.next() {
@@ -41,6 +46,20 @@ impl Connections {
                 }
             }
             self.end_flush(dirty);
+        }
+    }
+
+    /// Lets more be queued before many sockets are written to, as long as more comes: each of them costs a call to the
+    /// system, which takes as long as some dozens of messages, and those that have arrived meanwhile go along with it.
+    async fn await_more(&self) {
+        let mut fresh = 0;
+        for _ in 0..MOST_TURNS {
+            let more = self.router.shard().fresh_len();
+            if self.router.shard().dirty_len() < MANY_SOCKETS || more == fresh {
+                break;
+            }
+            fresh = more;
+            tokio::task::yield_now().await;
         }
     }
 

@@ -157,6 +157,16 @@ impl Queue {
         self.dirty.is_empty() && self.overrun.is_empty()
     }
 
+    /// How many members are to be flushed.
+    pub(super) fn dirty_len(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Frames queued since the last flush.
+    pub(super) fn fresh_len(&self) -> usize {
+        self.fresh
+    }
+
     /// Hands out the members to be flushed, in exchange for `empty`.
     pub(super) fn take_dirty(&mut self, empty: Vec<MemberKey>) -> Vec<MemberKey> {
         self.fresh = 0;

@@ -250,6 +250,16 @@ impl Shard {
         self.queue.is_clean()
     }
 
+    /// How many members are to be flushed.
+    pub fn dirty_len(&self) -> usize {
+        self.queue.dirty_len()
+    }
+
+    /// Frames queued since the last flush.
+    pub fn fresh_len(&self) -> usize {
+        self.queue.fresh_len()
+    }
+
     /// Hands out the members to be flushed, in exchange for `empty`.
     pub fn take_dirty(&mut self, empty: Vec<MemberKey>) -> Vec<MemberKey> {
         self.queue.take_dirty(empty)
