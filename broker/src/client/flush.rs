@@ -63,8 +63,9 @@ impl Connections {
         }
     }
 
-    /// Writes everything that is queued, as far as the sockets take it.
+    /// Writes everything that is queued, as far as the sockets take it, before the caller lets others have their turn.
     pub(super) fn flush(&self) {
+        self.router.shard().others_have_their_turn();
         let dirty = self.begin_flush();
         self.flush_slice(&dirty);
         self.end_flush(dirty);

@@ -14,7 +14,7 @@ use codec::websocket::Frame;
 
 use super::handover::Held;
 use super::member::{Member, MemberKey};
-use super::parcel::Parcel;
+use super::parcel::{NONE, Parcel};
 use super::roster::{Directory, Roster, RosterKey};
 use super::shard::Shard;
 use crate::model::command::{Body, Command, Identity, Target, Topic};
@@ -117,6 +117,11 @@ impl<'a> Parcels<'a> {
         }
         place.as_ref()
     }
+
+    /// Bytes of the longest frame that anybody has received.
+    pub(super) fn longest(&self) -> usize {
+        self.made.iter().flatten().map(|parcel| parcel.len(NONE)).max().unwrap_or_default()
+    }
 }
 
 impl Shard {
@@ -151,6 +156,7 @@ impl Shard {
             self.queue.count_delivery(member);
             self.queue.send(key, member, parcel, None);
         }
+        self.queue.count_message(parcels.longest());
     }
 
     /// Queues a message for one member that is among its receivers.

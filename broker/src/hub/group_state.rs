@@ -245,6 +245,7 @@ impl Shard {
         let parcel = Rc::new(Parcel::of(member.encoding(), &frame, None));
         let slot = StateSlot { group: group.clone(), owner };
         self.queue.send(key, member, &parcel, Some(&slot));
+        self.queue.count_message(frame.bytes().len());
     }
 
     /// Queues an update for those who see what the group's members show.
@@ -286,6 +287,7 @@ impl Shard {
             self.queue.count_delivery(member);
             self.queue.send(key, member, parcel, Some(&slot));
         }
+        self.queue.count_message(parcels.longest());
     }
 
     /// What the members of a group show: the first `limit` in the order of their connection ids.

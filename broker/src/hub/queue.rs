@@ -18,6 +18,8 @@ const MAX_SPARE: usize = 4096 * 64;
 const MAX_SPARE_LEN: usize = 512;
 /// Frames queued since the last flush after which the worker should flush in the middle of a turn.
 const MANY_FRAMES: usize = 65_536;
+/// A part of a window, one of so many, may be filled before a window that fills has others have their turn.
+const PARTS: usize = 16;
 
 /// Kinds of members that deliveries are counted for: those without a subprotocol, then each subprotocol.
 pub const DELIVERY_KINDS: usize = Subprotocol::ALL.len() + 1;
@@ -61,6 +63,9 @@ pub(super) struct Queue {
     has_full: bool,
     /// A window is filling; whether its client is slow, its acknowledgements will tell.
     is_pressing: bool,
+    /// Messages that were sent since acknowledgements were last read, each counted once however many receive it, and
+    /// their bytes.
+    unheard: WindowLimits,
     /// Messages queued by fan-outs since they were last counted.
     deliveries: [u64; DELIVERY_KINDS],
 }
@@ -76,6 +81,7 @@ impl Queue {
             fresh: 0,
             has_full: false,
             is_pressing: false,
+            unheard: WindowLimits { messages: 0, bytes: 0 },
             deliveries: [0; DELIVERY_KINDS],
         }
     }
@@ -149,7 +155,27 @@ impl Queue {
 
     /// Whether so much is queued that it should be written, and sockets be read, before more is.
     pub(super) fn needs_flush(&self) -> bool {
-        self.has_full || self.is_pressing || self.fresh >= MANY_FRAMES
+        self.has_full || self.fresh >= MANY_FRAMES || (self.is_pressing && self.has_sent_enough())
+    }
+
+    /// Whether so much was sent since acknowledgements were read that it is time to read them. Many windows fill at
+    /// many different times; if each had its turn at once, few messages would share a flush.
+    fn has_sent_enough(&self) -> bool {
+        let WindowLimits { messages, bytes } = self.limits.window;
+        self.unheard.messages >= messages / PARTS || self.unheard.bytes >= bytes / PARTS
+    }
+
+    /// Counts a message of `bytes` that was sent, to however many members.
+    #[inline]
+    pub(super) fn count_message(&mut self, bytes: usize) {
+        self.unheard.messages += 1;
+        self.unheard.bytes = self.unheard.bytes.saturating_add(bytes);
+    }
+
+    /// The others have their turn now, and with them who reads acknowledgements.
+    pub(super) fn others_have_their_turn(&mut self) {
+        self.is_pressing = false;
+        self.unheard = WindowLimits { messages: 0, bytes: 0 };
     }
 
     /// Whether nothing waits to be flushed.
@@ -171,7 +197,6 @@ impl Queue {
     pub(super) fn take_dirty(&mut self, empty: Vec<MemberKey>) -> Vec<MemberKey> {
         self.fresh = 0;
         self.has_full = false;
-        self.is_pressing = false;
         std::mem::replace(&mut self.dirty, empty)
     }
 

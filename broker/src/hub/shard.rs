@@ -188,6 +188,7 @@ impl Shard {
         let parcel = Rc::new(Parcel::of(encoding, &frame, None));
         if is_sequenced {
             self.queue.send(key, member, &parcel, None);
+            self.queue.count_message(frame.bytes().len());
         } else {
             self.queue.push(key, member, parcel);
         }
@@ -243,6 +244,11 @@ impl Shard {
     /// Whether so much is queued that it should be written, and sockets be read, before more is.
     pub fn needs_flush(&self) -> bool {
         self.queue.needs_flush()
+    }
+
+    /// The others have their turn now, and with them who reads acknowledgements.
+    pub fn others_have_their_turn(&mut self) {
+        self.queue.others_have_their_turn();
     }
 
     /// Whether nothing waits to be flushed.

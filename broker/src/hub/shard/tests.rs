@@ -262,6 +262,28 @@ fn a_window_that_fills_asks_for_a_turn_of_the_others_before_it_is_overrun() {
         deliver(&mut shard, command(Target::Hub));
         asked.extend(shard.needs_flush().then_some(number));
         shard.take_dirty(Vec::new());
+        shard.others_have_their_turn();
     }
     assert_eq!(asked, [4, 5], "with steps of one message, each of the upper half");
+}
+
+#[test]
+fn windows_that_fill_at_different_times_ask_for_one_turn_together() {
+    let window = WindowLimits { messages: 160, bytes: 1 << 20 };
+    let mut shard = Shard::new(QueueLimits { outbox: LIMITS, window });
+    let mut asked = Vec::new();
+    for number in 1..=100 {
+        if number <= 20 {
+            let subprotocol = Some(Subprotocol::JsonReliable);
+            shard.attach(&NewMember { hub: hub(), connection_id: id(number), user_id: None, subprotocol });
+        }
+        deliver(&mut shard, command(Target::Hub));
+        if shard.needs_flush() {
+            asked.push(number);
+            shard.others_have_their_turn();
+        }
+        // A flush reads no acknowledgements.
+        shard.take_dirty(Vec::new());
+    }
+    assert_eq!(asked, [80, 90, 100], "half full is the first at 80 and the last at 99, with each in between");
 }
