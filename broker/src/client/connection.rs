@@ -344,7 +344,10 @@ impl Connection {
         match effect {
             Effect::Nothing => {}
             Effect::Reply(message) => router.shard().tell(self.key, &message),
-            Effect::Acknowledge(up_to) => router.shard().acknowledge(self.key, up_to),
+            Effect::Acknowledge(up_to) => {
+                router.shard().acknowledge(self.key, up_to);
+                self.connections.acknowledged.notify_waiters();
+            }
             Effect::Stream(request) => self.stream(*request),
             Effect::Close(reason) => self.close(reason),
             Effect::Do(Deed::Join(group), ack_id) => return self.join(group, ack_id),

@@ -87,6 +87,8 @@ pub struct Connections {
     pub(super) spare_dirty: Cell<Vec<MemberKey>>,
     /// Somebody queued something; the flush runs after the tasks that are ready now.
     pub(super) flush_wanted: Notify,
+    /// A reliable client has acknowledged something, or nobody waits for it any more.
+    pub(super) acknowledged: Notify,
     /// Sockets whose task has not ended.
     pub(super) open: Cell<usize>,
     pub(super) one_closed: Notify,
@@ -132,6 +134,7 @@ impl Connections {
             idle_timers: RefCell::default(),
             spare_dirty: Cell::default(),
             flush_wanted: Notify::new(),
+            acknowledged: Notify::new(),
             open: Cell::new(0),
             one_closed: Notify::new(),
             reservation_over: Notify::new(),
@@ -163,6 +166,7 @@ impl Connections {
     /// Ends a connection: from now on nobody reaches it, and its task takes leave of the client. Nothing happens if it
     /// has ended already. A reliable connection only loses its socket if the reason is one that it can outlive.
     pub(super) fn end(&self, key: MemberKey, reason: CloseReason) {
+        self.acknowledged.notify_waiters();
         let Some(connection) = self.table.borrow().get(key).cloned() else {
             return;
         };

@@ -4,7 +4,10 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
+use tokio::time::Instant;
+
 use super::connections::Connections;
+use super::pacing::Pacing;
 use crate::hub::{Inbox, Letter, ReplySlot};
 use crate::model::close::CloseReason;
 use crate::model::command::Topic;
@@ -17,7 +20,11 @@ impl Connections {
     /// Does what the inbox brings, for ever, in its order. Others have their turn after each slice of the work.
     pub async fn keep_reading(self: Rc<Self>, inbox: &Inbox) {
         let mut letters = Vec::new();
+        let mut pacing = Pacing::new(self.config.queue_limits().window, Instant::now());
         loop {
+            if !inbox.has_letters() {
+                pacing.kept_up();
+            }
             letters = inbox.take(letters).await;
             // A client that has its answer is attached in a task that is ready by now; letters may be for it already.
             if self.router.is_expecting() {
@@ -44,14 +51,35 @@ impl Connections {
                     }
                 }
                 inbox.done(letter_weight);
+                pacing.dealt_with(letter_weight);
                 weight += letter_weight;
                 if self.router.shard().needs_flush() || weight >= SLICE {
                     weight = 0;
                     self.flush();
                     tokio::task::yield_now().await;
+                    if pacing.is_burst() {
+                        self.pace(&mut pacing).await;
+                    }
                 }
             }
             self.flush_soon();
+        }
+    }
+
+    /// Waits in the midst of a burst for what the clients of windows that are nearly full acknowledge.
+    async fn pace(&self, pacing: &mut Pacing) {
+        let since = Instant::now();
+        let deadline = since + pacing.left(since);
+        loop {
+            // Asked for before looking, so that an acknowledgement in between is not missed.
+            let acknowledged = self.acknowledged.notified();
+            let now = Instant::now();
+            let due = self.router.shard().acknowledgement_due(now);
+            let Some(due) = due.filter(|_| now < deadline) else {
+                return pacing.waited(since, now);
+            };
+            // Whichever comes first, it is looked again.
+            let _ = tokio::time::timeout_at(due.min(deadline), acknowledged).await;
         }
     }
 

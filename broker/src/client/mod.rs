@@ -13,6 +13,7 @@ mod invoking;
 mod keep_alive;
 mod letters;
 mod moving;
+mod pacing;
 mod raising;
 mod recovery;
 mod socket;

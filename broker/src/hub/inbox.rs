@@ -87,6 +87,11 @@ impl Inbox {
         empty
     }
 
+    /// Whether any letter has not been taken.
+    pub fn has_letters(&self) -> bool {
+        !self.letters.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Exchanges what is there for the empty `letters`; says whether there was anything.
     fn exchange(&self, letters: &mut Vec<Letter>) -> bool {
         let mut waiting = self.letters.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,8 +3,11 @@
 //! It stands apart from the members, so that both can be borrowed at once. The shard and its fan-outs are the callers.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use codec::subprotocol::Subprotocol;
+use slotmap::{SlotMap, SparseSecondaryMap};
+use tokio::time::Instant;
 
 use super::member::{Member, MemberKey};
 use super::outbox::{Buffer, OutboxLimits};
@@ -20,6 +23,10 @@ const MAX_SPARE_LEN: usize = 512;
 const MANY_FRAMES: usize = 65_536;
 /// A part of a window, one of so many, may be filled before a window that fills has others have their turn.
 const PARTS: usize = 16;
+
+/// A reliable client that says nothing for so long while its window is half full is not waited for. Clients acknowledge
+/// once a second at least (`client-protocols.md` 10.1).
+const ANSWER_TIME: Duration = Duration::from_millis(1500);
 
 /// Kinds of members that deliveries are counted for: those without a subprotocol, then each subprotocol.
 pub const DELIVERY_KINDS: usize = Subprotocol::ALL.len() + 1;
@@ -66,6 +73,9 @@ pub(super) struct Queue {
     /// Messages that were sent since acknowledgements were last read, each counted once however many receive it, and
     /// their bytes.
     unheard: WindowLimits,
+    /// When the window of each reliable member of which it is half full became so, or when its client has acknowledged
+    /// something since.
+    filling: SparseSecondaryMap<MemberKey, Instant>,
     /// Messages queued by fan-outs since they were last counted.
     deliveries: [u64; DELIVERY_KINDS],
 }
@@ -82,6 +92,7 @@ impl Queue {
             has_full: false,
             is_pressing: false,
             unheard: WindowLimits { messages: 0, bytes: 0 },
+            filling: SparseSecondaryMap::new(),
             deliveries: [0; DELIVERY_KINDS],
         }
     }
@@ -111,7 +122,9 @@ impl Queue {
         match member.outbox.send(parcel, slot, self.limits.window, spare) {
             Ok(()) if !member.is_suspended => {
                 let limits = self.limits.window;
-                self.is_pressing |= member.outbox.window().is_some_and(|window| window.is_filling(limits));
+                if member.outbox.window().is_some_and(|window| window.is_filling(limits)) {
+                    self.fills(key);
+                }
                 self.note(key, member);
             }
             Ok(()) => {}
@@ -120,6 +133,49 @@ impl Queue {
                 self.has_full = true;
             }
         }
+    }
+
+    #[cold]
+    fn fills(&mut self, key: MemberKey) {
+        self.is_pressing = true;
+        if !self.filling.contains_key(key) {
+            self.filling.insert(key, Instant::now());
+        }
+    }
+
+    /// Notes that a member's client has acknowledged something.
+    pub(super) fn acknowledged(&mut self, key: MemberKey, member: &Member) {
+        if self.filling.is_empty() {
+            return;
+        }
+        let limits = self.limits.window;
+        if !member.outbox.window().is_some_and(|window| window.is_half_full(limits)) {
+            self.filling.remove(key);
+        } else if let Some(since) = self.filling.get_mut(key) {
+            *since = Instant::now();
+        }
+    }
+
+    /// Notes that there is no such member any more.
+    pub(super) fn forget(&mut self, key: MemberKey) {
+        self.filling.remove(key);
+    }
+
+    /// Until when it makes sense to wait for an acknowledgement: a member's window is nearly full, and its client has
+    /// answered lately.
+    pub(super) fn acknowledgement_due(
+        &self,
+        members: &SlotMap<MemberKey, Member>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let limits = self.limits.window;
+        let is_pressed = |key: MemberKey| {
+            let member = members.get(key).filter(|member| !member.is_suspended);
+            let window = member.and_then(|member| member.outbox.window());
+            window.is_some_and(|window| window.is_nearly_full(limits) && !window.is_overrun())
+        };
+        let due = self.filling.iter().map(|(key, &since)| (key, since + ANSWER_TIME));
+        due.filter(|&(_, due)| due > now).find(|&(key, _)| is_pressed(key)).map(|(_, due)| due)
     }
 
     /// Notes that something was queued for a member that has a socket.

@@ -122,6 +122,7 @@ impl Shard {
     pub(super) fn remove(&mut self, key: MemberKey) -> Option<(Member, Vec<Topic>)> {
         self.handovers.forget(key);
         let mut member = self.members.remove(key)?;
+        self.queue.forget(key);
         let places = std::mem::take(&mut member.places);
         let hub = places.first().map(|place| self.rosters[place.roster].topic.hub.clone());
         let emptied =
@@ -208,6 +209,7 @@ impl Shard {
         if let Some(member) = self.members.get_mut(key) {
             member.outbox.acknowledge(up_to);
             self.queue.reclaim(member);
+            self.queue.acknowledged(key, member);
         }
     }
 
@@ -249,6 +251,12 @@ impl Shard {
     /// The others have their turn now, and with them who reads acknowledgements.
     pub fn others_have_their_turn(&mut self) {
         self.queue.others_have_their_turn();
+    }
+
+    /// Until when it makes sense to wait for an acknowledgement before more is put in: a reliable member's window is
+    /// nearly full, and its client has answered lately.
+    pub fn acknowledgement_due(&self, now: Instant) -> Option<Instant> {
+        self.queue.acknowledgement_due(&self.members, now)
     }
 
     /// Whether nothing waits to be flushed.

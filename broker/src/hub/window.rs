@@ -108,8 +108,19 @@ impl Window {
     /// read before more is put in.
     #[inline]
     pub(super) fn is_filling(&self, limits: WindowLimits) -> bool {
-        let is_half_full = self.kept.len() >= limits.messages / 2 || self.bytes as usize >= limits.bytes / 2;
-        is_half_full && self.has_entered_step(limits)
+        self.is_half_full(limits) && self.has_entered_step(limits)
+    }
+
+    /// Whether half of what it may hold is there.
+    #[inline]
+    pub(super) fn is_half_full(&self, limits: WindowLimits) -> bool {
+        self.kept.len() >= limits.messages / 2 || self.bytes as usize >= limits.bytes / 2
+    }
+
+    /// Whether three quarters of what it may hold are there.
+    pub(super) fn is_nearly_full(&self, limits: WindowLimits) -> bool {
+        let is_most = |held: usize, limit: usize| held >= limit - limit / 4;
+        is_most(self.kept.len(), limits.messages) || is_most(self.bytes as usize, limits.bytes)
     }
 
     #[cold]

@@ -6,6 +6,7 @@
 mod support;
 
 mod application;
+mod burst;
 mod dialect;
 mod endings;
 mod events;
