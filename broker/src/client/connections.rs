@@ -268,8 +268,18 @@ impl Connections {
         for (subprotocol, count) in kinds.zip(deliveries) {
             self.counts.deliveries(protocol_of(subprotocol)).add(count);
         }
+        self.count_missed();
         self.counts.flush();
         self.flush_soon();
+    }
+
+    fn count_missed(&self) {
+        let missed = self.router.take_missed();
+        if missed > 0 {
+            let worker = self.router.worker();
+            tracing::warn!(worker, missed, "too far behind to take what others send, messages are lost");
+            self.counts.missed.add(missed);
+        }
     }
 
     /// Tells every client to come back later, at least `wave` of them at a time and so many that all are told within

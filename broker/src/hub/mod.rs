@@ -85,11 +85,11 @@ impl Switchboard {
     }
 
     /// Hands a message to every worker that has a connection of its target. Messages reach a worker in the order of
-    /// these calls.
+    /// these calls; one that is hopelessly behind is told instead that it is lost.
     pub fn deliver(&self, outgoing: &Arc<Outgoing>) {
         let command = outgoing.command();
         for worker in self.workers_of(&command.hub, &command.target) {
-            self.inboxes[worker].post(Letter::Deliver(Arc::clone(outgoing)));
+            self.inboxes[worker].offer(Letter::Deliver(Arc::clone(outgoing)));
         }
     }
 

@@ -118,7 +118,7 @@ impl Exchange {
         for worker in workers {
             let gathering = Arc::clone(gathering);
             let slot = ReplySlot::new(move |answer| gathering.take(answer));
-            self.switchboard.inbox(worker).post(Letter::Ask(Arc::clone(survey), slot));
+            self.switchboard.inbox(worker).offer(Letter::Ask(Arc::clone(survey), slot));
         }
     }
 

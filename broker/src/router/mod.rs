@@ -189,6 +189,11 @@ impl Router {
         }
     }
 
+    /// Messages that were lost since the last call because this worker was too far behind to take them.
+    pub fn take_missed(&self) -> u64 {
+        self.switchboard().inbox(self.0.worker).take_missed()
+    }
+
     /// Resolves when this worker has brought its members all that other threads had for them until now.
     pub async fn caught_up(&self) {
         self.switchboard().inbox(self.0.worker).caught_up().await;

@@ -28,6 +28,7 @@ const CONNECT: &str = "hubbub_connect_total";
 const CLOSE: &str = "hubbub_close_total";
 const MESSAGES_RECEIVED: &str = "hubbub_messages_received_total";
 const DELIVERIES: &str = "hubbub_deliveries_total";
+const MISSED: &str = "hubbub_missed_total";
 const INBOUND_BYTES: &str = "hubbub_inbound_bytes_total";
 const OUTBOUND_BYTES: &str = "hubbub_outbound_bytes_total";
 const REST_REQUESTS: &str = "hubbub_rest_requests_total";
@@ -66,6 +67,8 @@ pub struct HubMetrics {
 pub struct WorkerMetrics {
     messages_received: [Tally; Protocol::COUNT],
     deliveries: [Tally; Protocol::COUNT],
+    /// Messages that the worker was too far behind to take.
+    pub missed: Tally,
     /// Bytes read from client sockets.
     pub inbound_bytes: Tally,
     /// Bytes written to client sockets.
@@ -161,6 +164,7 @@ impl Metrics {
             messages_received: Protocol::ALL
                 .map(|p| Tally::new(counter!(MESSAGES_RECEIVED, "protocol" => p.name()))),
             deliveries: Protocol::ALL.map(|p| Tally::new(counter!(DELIVERIES, "protocol" => p.name()))),
+            missed: Tally::new(counter!(MISSED)),
             inbound_bytes: Tally::new(counter!(INBOUND_BYTES)),
             outbound_bytes: Tally::new(counter!(OUTBOUND_BYTES)),
         })
@@ -232,7 +236,7 @@ impl WorkerMetrics {
     /// Hands over what was counted since the last time. Called about once a second, and at the end.
     pub fn flush(&self) {
         let by_protocol = self.messages_received.iter().chain(&self.deliveries);
-        by_protocol.chain([&self.inbound_bytes, &self.outbound_bytes]).for_each(Tally::flush);
+        by_protocol.chain([&self.missed, &self.inbound_bytes, &self.outbound_bytes]).for_each(Tally::flush);
     }
 }
 
@@ -320,6 +324,10 @@ fn describe() {
     describe_counter!(CLOSE, "Connections that ended, by category of the service and by who ended them.");
     describe_counter!(MESSAGES_RECEIVED, "Messages that clients sent.");
     describe_counter!(DELIVERIES, "Messages queued for clients, one for each receiver.");
+    describe_counter!(
+        MISSED,
+        "Messages that were lost because a worker was too far behind to take what others send."
+    );
     describe_counter!(INBOUND_BYTES, "Bytes read from client sockets.");
     describe_counter!(OUTBOUND_BYTES, "Bytes written to client sockets.");
     describe_counter!(REST_REQUESTS, "REST calls answered, by operation and class of status.");

@@ -1,12 +1,13 @@
 use super::*;
 
 /// Name, type and labels of every metric. A change here changes dashboards and alerts.
-const SERIES: [(&str, &str, &str); 16] = [
+const SERIES: [(&str, &str, &str); 17] = [
     (CONNECTIONS, "gauge", "hub,protocol"),
     (CONNECT, "counter", "result,reason"),
     (CLOSE, "counter", "category,initiator"),
     (MESSAGES_RECEIVED, "counter", "protocol"),
     (DELIVERIES, "counter", "protocol"),
+    (MISSED, "counter", ""),
     (INBOUND_BYTES, "counter", ""),
     (OUTBOUND_BYTES, "counter", ""),
     (REST_REQUESTS, "counter", "operation,status"),
