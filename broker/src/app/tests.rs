@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -38,6 +38,17 @@ struct Breaking {
     is_broken: Arc<AtomicBool>,
     is_watched: Arc<Semaphore>,
     watches: UnboundedSender<()>,
+    room: Arc<Room>,
+}
+
+/// What the bus has room for.
+#[derive(Default)]
+struct Room {
+    /// Commands that were published.
+    published: AtomicUsize,
+    /// Whoever publishes has to wait.
+    is_crowded: AtomicBool,
+    made: Notify,
 }
 
 impl Breaking {
@@ -60,7 +71,14 @@ impl Bus for Breaking {
         if self.fails(channel) {
             return Err(BusFull);
         }
+        self.room.published.fetch_add(1, Ordering::Relaxed);
         self.bus.publish(channel, envelope, receipt)
+    }
+
+    fn room(&self) -> Option<BoxFuture<'static, ()>> {
+        let room = Arc::clone(&self.room);
+        let is_crowded = room.is_crowded.load(Ordering::Relaxed);
+        is_crowded.then(|| async move { room.made.notified().await }.boxed())
     }
 
     fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
@@ -102,6 +120,7 @@ struct Node {
     is_watched: Arc<Semaphore>,
     /// Tells of each of these watches.
     watches: UnboundedReceiver<()>,
+    room: Arc<Room>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -131,6 +150,8 @@ impl Node {
         let (watching, watches) = unbounded_channel();
         let is_watched = Arc::new(Semaphore::new(0));
         let may_resolve = Arc::clone(&is_watched);
+        let room = Arc::new(Room::default());
+        let bus_room = Arc::clone(&room);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let link = async |receive: Receiver, _: &Metrics| {
@@ -138,11 +159,12 @@ impl Node {
                 sender.send(Arc::clone(&receive)).unwrap();
                 let bus = LocalBus::new(Box::new(move |arrival| receive(arrival)));
                 let (is_watched, watches) = (may_resolve, watching);
-                Ok(Arc::new(Breaking { bus, is_broken: broken, is_watched, watches }) as Arc<dyn Bus>)
+                let room = bus_room;
+                Ok(Arc::new(Breaking { bus, is_broken: broken, is_watched, watches, room }) as Arc<dyn Bus>)
             };
             runtime.block_on(broker.run_on(link, async { drop(stopped.await) })).unwrap();
         });
-        Self { addresses, is_broken, receiver, is_watched, watches, _stop: stop }
+        Self { addresses, is_broken, receiver, is_watched, watches, room, _stop: stop }
     }
 
     /// What the node says of its health where clients are, and where monitoring is.
@@ -250,6 +272,42 @@ async fn what_cannot_reach_the_other_nodes_is_an_internal_server_error_and_may_b
         let expected = json!({"type": "ack", "ackId": request["ackId"], "success": true});
         assert_eq!(ask(&mut client, request).await, expected);
     }
+}
+
+#[tokio::test]
+async fn who_publishes_is_not_read_while_the_bus_is_crowded_and_who_listens_is() {
+    let node = Node::start();
+    let (mut publisher, mut listener) =
+        (node.connect("chat", OFFERS[1]).await, node.connect("chat", OFFERS[1]).await);
+    next_json(&mut publisher).await;
+    next_json(&mut listener).await;
+    let published = || node.room.published.load(Ordering::Relaxed);
+    let before = published();
+    node.room.is_crowded.store(true, Ordering::Relaxed);
+    let send = |ack_id: u32| json!({"type": "sendToGroup", "group": "g", "data": 1, "ackId": ack_id});
+    assert_eq!(ask(&mut publisher, &send(1)).await["success"], true, "what it has begun is done");
+    in_time(publisher.send(Message::text(send(2).to_string()))).await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(ask(&mut listener, &json!({"type": "ping"})).await["type"], "pong");
+    }
+    assert_eq!(published() - before, 1);
+    node.room.is_crowded.store(false, Ordering::Relaxed);
+    node.room.made.notify_one();
+    assert_eq!(next_json(&mut publisher).await["ackId"], 2);
+    assert_eq!(published() - before, 2);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_crowded_bus_is_told_that_the_node_stops() {
+    let node = Node::start();
+    let mut client = node.connect("chat", OFFERS[1]).await;
+    next_json(&mut client).await;
+    node.room.is_crowded.store(true, Ordering::Relaxed);
+    let send = json!({"type": "sendToGroup", "group": "g", "data": 1, "ackId": 1});
+    assert_eq!(ask(&mut client, &send).await["success"], true);
+    // The node stops.
+    drop(node);
+    expect_close(&mut client, 1001, "").await;
 }
 
 #[tokio::test]

@@ -52,6 +52,12 @@ pub trait Bus: Send + Sync + 'static {
     /// How this node and the others are linked at the moment, as far as it can tell.
     fn outlook(&self) -> Outlook;
 
+    /// Nothing while there is room for more. Otherwise so much waits to go out that whoever can wait should, until this
+    /// resolves: there is room again, or nothing goes out at all, so that waiting makes no sense.
+    fn room(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
     /// Resolves when all that was published has gone out, or will not any more.
     fn flush(&self) -> BoxFuture<'static, ()>;
 

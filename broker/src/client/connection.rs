@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -113,9 +114,11 @@ struct Pause {
 }
 
 enum Wait {
-    /// Others have their turn: much is queued and workers that are behind catch up, or a call has been taken back and
-    /// leaves now, so that a client cannot have many that are about to.
+    /// Others have their turn: much is queued, or a call has been taken back and leaves now, so that a client cannot
+    /// have many that are about to.
     Breathe,
+    /// What the client publishes is to go to workers, or other nodes, that are too far behind.
+    Room,
     /// The client's request needs the other nodes.
     Join { ack_id: Option<AckId>, pending: Pending },
     /// The client's event needs the application.
@@ -291,6 +294,8 @@ impl Connection {
                 Err(error) => Effect::Close(self.close_reason(error)),
             };
             let is_last = matches!(effect, Effect::Close(_));
+            // Who only listens is never kept waiting, least of all with acknowledgements.
+            let listens = matches!(effect, Effect::Nothing | Effect::Reply(_) | Effect::Acknowledge(_));
             if let Some(wait) = self.perform(effect) {
                 break Some(wait);
             }
@@ -298,10 +303,13 @@ impl Connection {
             if is_last {
                 break None;
             }
-            if router.shard().needs_flush() || router.is_congested() {
-                self.connections.flush();
-                break Some(Wait::Breathe);
-            }
+            let wait = match () {
+                () if !listens && router.is_congested() => Wait::Room,
+                () if router.shard().needs_flush() => Wait::Breathe,
+                () => continue,
+            };
+            self.connections.flush();
+            break Some(wait);
         };
         self.connections.flush_soon();
         wait.map(|wait| Box::new(Pause { wait, unread: input.to_vec() }))
@@ -448,9 +456,12 @@ impl Connection {
             let Pause { wait, mut unread } = *pause;
             let router = &self.connections.router;
             match wait {
-                Wait::Breathe => {
+                Wait::Breathe => tokio::task::yield_now().await,
+                Wait::Room => {
                     tokio::task::yield_now().await;
-                    router.room().await;
+                    if self.unless_ended(router.room()).await.is_none() {
+                        return;
+                    }
                 }
                 Wait::Join { ack_id, pending } => {
                     let Some(settled) = self.attend(router.settle(pending), &mut unread).await else {
@@ -489,6 +500,22 @@ impl Connection {
                 None => return,
             }
         }
+    }
+
+    /// Waits for something without reading the client. Nothing when the connection has ended meanwhile.
+    async fn unless_ended<F: Future>(&self, awaited: F) -> Option<F::Output> {
+        let mut awaited = pin!(awaited);
+        self.is_deaf.set(true);
+        let outcome = poll_fn(|cx| {
+            if self.is_ended() {
+                return Poll::Ready(None);
+            }
+            self.set_waker(cx);
+            awaited.as_mut().poll(cx).map(Some)
+        });
+        let outcome = outcome.await;
+        self.is_deaf.set(false);
+        outcome
     }
 
     /// Waits for something on behalf of the client, with an eye on its socket. Nothing when the connection has ended

@@ -44,7 +44,7 @@ struct Inner {
     shard: RefCell<Shard>,
     exchange: Arc<Exchange>,
     bus: Arc<dyn Bus>,
-    /// A worker that was sent something is too far behind.
+    /// A worker that was sent something is too far behind, or the bus.
     is_congested: Cell<bool>,
     /// Clients that are about to be connected and count on what is sent to them from now on.
     expected: Cell<usize>,
@@ -144,6 +144,9 @@ impl Router {
         for worker in workers.without(self.0.worker) {
             self.post(worker, Letter::Deliver(Arc::clone(&outgoing)));
         }
+        if self.0.bus.room().is_some() {
+            self.0.is_congested.set(true);
+        }
         published.map(drop)
     }
 
@@ -176,15 +179,19 @@ impl Router {
         taken.map_err(|_| RouteError::Unreachable)?.map_err(|_| RouteError::Unreachable)
     }
 
-    /// Whether a worker that is sent messages is so far behind that clients should not be read on.
+    /// Whether a worker that is sent messages, or the bus, is so far behind that clients who publish should not be read
+    /// on.
     pub fn is_congested(&self) -> bool {
         self.0.is_congested.get()
     }
 
-    /// Waits until no worker is too far behind.
+    /// Waits until no worker is too far behind, and the bus is not, or does not move at all.
     pub async fn room(&self) {
         if self.is_congested() {
             self.switchboard().room().await;
+            if let Some(room) = self.0.bus.room() {
+                room.await;
+            }
             self.0.is_congested.set(false);
         }
     }

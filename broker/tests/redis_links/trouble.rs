@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use broker::backplane::{BusError, PartitionSet};
+use broker::backplane::redis::QueueLimits;
+use broker::backplane::{BusError, BusFull, PartitionSet};
 
-use crate::node::{Node, within};
+use crate::node::{Node, texts, within};
 use crate::redis::Redis;
 
 /// First arrivals of each, in their order.
@@ -100,6 +101,35 @@ async fn nothing_waits_for_a_hanging_redis_for_ever() {
     assert!(begun.elapsed() >= Duration::from_secs(10), "{:?}", begun.elapsed());
     let numbers = node.links.numbers();
     assert_eq!((numbers.expired, numbers.queued_messages, numbers.queued_bytes), (1, 0, 0));
+    redis.resume();
+}
+
+#[tokio::test]
+async fn whoever_publishes_more_than_redis_takes_is_told_to_wait_unless_it_takes_nothing_at_all() {
+    let redis = Redis::start();
+    let limits = QueueLimits { messages: 100, bytes: 1 << 20 };
+    let node = Node::with(&texts(&redis.url()), limits).await.unwrap();
+    let fill = || {
+        assert!(node.links.room().is_none());
+        (0..49).for_each(|_| node.publish(5, "a", "").unwrap());
+        assert!(node.links.room().is_none(), "half of the queue is free");
+        node.publish(5, "a", "").unwrap();
+        node.links.room().expect("the queue is half full")
+    };
+    redis.pause();
+    let room = fill();
+    redis.resume();
+    within("room", room).await;
+    assert!(node.links.flush(crate::node::DEADLINE).await);
+    assert_eq!(node.links.numbers().crowded, 1);
+    redis.pause();
+    let begun = Instant::now();
+    within("the end of the wait", fill()).await;
+    assert!(begun.elapsed() >= Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(node.links.numbers().queued_messages, 50, "it is still there");
+    assert!(node.links.room().is_none(), "nobody waits any more");
+    (0..50).for_each(|_| node.publish(5, "a", "").unwrap());
+    assert_eq!(node.publish(5, "a", ""), Err(BusFull));
     redis.resume();
 }
 

@@ -13,6 +13,7 @@ pub(super) struct LinkCounts {
     failed: AtomicU64,
     expired: AtomicU64,
     refused: AtomicU64,
+    crowded: AtomicU64,
     received: AtomicU64,
 }
 
@@ -31,6 +32,8 @@ pub struct LinkNumbers {
     pub expired: u64,
     /// Messages that were not taken in since the queue was full.
     pub refused: u64,
+    /// Times that so much waited that publishers had to wait.
+    pub crowded: u64,
     /// Messages that arrived.
     pub received: u64,
     /// Messages that wait or are in flight now.
@@ -60,6 +63,10 @@ impl LinkCounts {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn crowded(&self) {
+        self.crowded.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn received(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
     }
@@ -73,6 +80,7 @@ impl LinkCounts {
             failed: read(&self.failed),
             expired: read(&self.expired),
             refused: read(&self.refused),
+            crowded: read(&self.crowded),
             received: read(&self.received),
             queued_messages: load.messages,
             queued_bytes: load.bytes,

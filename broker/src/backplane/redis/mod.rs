@@ -23,6 +23,7 @@ mod tap;
 mod tls;
 mod wishes;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -112,6 +113,10 @@ struct Shared {
     owners_wanted: Notify,
     /// Something has gone out.
     gone: Notify,
+    /// What [`Outbox::is_crowded`] said last. Written under its lock.
+    is_crowded: AtomicBool,
+    /// It is crowded no more.
+    roomy: Notify,
 }
 
 struct Thread {
@@ -146,6 +151,8 @@ impl Links {
             counts: LinkCounts::default(),
             owners_wanted: Notify::new(),
             gone: Notify::new(),
+            is_crowded: AtomicBool::new(false),
+            roomy: Notify::new(),
         });
         let deadline = Instant::now() + patience;
         let (stop, stopped) = oneshot::channel();
@@ -180,11 +187,37 @@ impl Links {
     /// # Errors
     /// [`BusFull`] when the server's queue is full: nothing has been queued, and the receipt is dropped.
     pub fn publish(&self, outgoing: Outgoing) -> Result<(), BusFull> {
-        let queued = self.shared.outbox().push(outgoing, Instant::now());
+        let mut outbox = self.shared.outbox();
+        let queued = outbox.push(outgoing, Instant::now());
+        if outbox.is_crowded() && !self.shared.is_crowded.swap(true, Ordering::Relaxed) {
+            self.shared.counts.crowded();
+        }
+        drop(outbox);
         if queued.is_err() {
             self.shared.counts.refused();
         }
         queued
+    }
+
+    /// Nothing while little waits. Otherwise whoever can wait should, until this resolves: when there is room again, or
+    /// when the server has taken nothing for five seconds, so that waiting makes no sense.
+    pub fn room(&self) -> Option<BoxFuture<'static, ()>> {
+        if !self.shared.is_crowded.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.shared.outbox().crowded_until(Instant::now())?;
+        let shared = Arc::clone(&self.shared);
+        let room = async move {
+            loop {
+                // Asked for before looking, so that room that comes in between is not missed.
+                let roomy = shared.roomy.notified();
+                let until = shared.outbox().crowded_until(Instant::now());
+                let Some(until) = until else { return };
+                // Whichever comes first, it is looked again.
+                let _ = tokio::time::timeout_at(until.into(), roomy).await;
+            }
+        };
+        Some(room.boxed())
     }
 
     /// Resolves when Redis has confirmed that it sends what is published to the channel from now on, which may be long
@@ -259,6 +292,17 @@ impl Shared {
         if !back.is_empty() {
             self.look_at_state();
             (self.events)(LinkEvent::Hearing(back));
+        }
+    }
+
+    /// Tells those who wait for room when there is some again.
+    fn look_at_room(&self) {
+        let outbox = self.outbox();
+        let is_crowded = outbox.is_crowded();
+        let was_crowded = self.is_crowded.swap(is_crowded, Ordering::Relaxed);
+        drop(outbox);
+        if was_crowded && !is_crowded {
+            self.roomy.notify_waiters();
         }
     }
 

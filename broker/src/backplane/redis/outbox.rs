@@ -20,6 +20,12 @@ const BATCH_MESSAGES: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 /// Longest time that anything waits.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A queue that is this full, in eighths of its limits, is crowded: whoever can wait should.
+const CROWDED: usize = 4;
+/// It is so until it is less full than this.
+const ROOMY: usize = 3;
+/// A server that takes nothing for so long is not slow but away, and waiting for it makes no sense.
+const AWAY: Duration = Duration::from_secs(5);
 
 /// Something that waits.
 pub(super) struct Item {
@@ -62,6 +68,20 @@ struct Queue {
     in_flight: PartitionSet,
     up: bool,
     wake: Arc<Notify>,
+    /// So much waits that whoever can wait should.
+    is_crowded: bool,
+    /// When the server took something last, or something began to wait.
+    moved: Instant,
+}
+
+impl Queue {
+    /// Looks whether it is crowded, when something has come or gone.
+    fn look(&mut self, limits: QueueLimits) {
+        let eighths = if self.is_crowded { ROOMY } else { CROWDED };
+        let is_above = |load: usize, limit: usize| load * 8 >= limit * eighths;
+        self.is_crowded =
+            is_above(self.load.messages, limits.messages) || is_above(self.load.bytes, limits.bytes);
+    }
 }
 
 impl Item {
@@ -85,6 +105,8 @@ impl Outbox {
             in_flight: PartitionSet::EMPTY,
             up: false,
             wake,
+            is_crowded: false,
+            moved: Instant::now(),
         };
         self.queues.insert(key, queue);
     }
@@ -108,13 +130,35 @@ impl Outbox {
         if queue.load.messages >= self.limits.messages || queue.load.bytes + bytes > self.limits.bytes {
             return Err(BusFull);
         }
+        if queue.load.messages == 0 {
+            queue.moved = now;
+        }
         queue.load.messages += 1;
         queue.load.bytes += bytes;
+        queue.look(self.limits);
         if queue.waiting.is_empty() {
             queue.wake.notify_one();
         }
         queue.waiting.push_back(item);
         Ok(())
+    }
+
+    /// Whether a server's queue is crowded.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.queues.values().any(|queue| queue.is_crowded)
+    }
+
+    /// Until when it makes sense to wait for room: a queue is crowded, and its server takes something now and then.
+    pub(super) fn crowded_until(&self, now: Instant) -> Option<Instant> {
+        let crowded = self.queues.values().filter(|queue| queue.is_crowded);
+        crowded.map(|queue| queue.moved + AWAY).filter(|until| *until > now).max()
+    }
+
+    /// A server has taken something.
+    pub(super) fn moved(&mut self, key: ServerKey, now: Instant) {
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.moved = now;
+        }
     }
 
     /// Takes the next batch of a server. It is in flight until [`Outbox::finish`].
@@ -142,6 +186,7 @@ impl Outbox {
             queue.load.bytes -= item.bytes();
             expired.push(item);
         }
+        queue.look(self.limits);
         expired
     }
 
@@ -151,6 +196,7 @@ impl Outbox {
             queue.load.messages -= done.messages;
             queue.load.bytes -= done.bytes;
             queue.in_flight = PartitionSet::EMPTY;
+            queue.look(self.limits);
             for item in again.into_iter().rev() {
                 queue.waiting.push_front(item);
             }
@@ -237,6 +283,7 @@ impl Outbox {
                 queue.wake.notify_one();
             }
         }
+        self.queues.values_mut().for_each(|queue| queue.look(self.limits));
     }
 }
 

@@ -117,7 +117,13 @@ impl Publisher {
         }
         self.shared.counts.batch(published, failed);
         let must_go_again = !again.is_empty();
-        self.shared.outbox().finish(self.key, done, again);
+        let mut outbox = self.shared.outbox();
+        outbox.finish(self.key, done, again);
+        if done.messages > 0 {
+            outbox.moved(self.key, Instant::now());
+        }
+        drop(outbox);
+        self.shared.look_at_room();
         self.shared.gone.notify_waiters();
         must_go_again
     }
@@ -129,6 +135,7 @@ impl Publisher {
         }
         warn!(server = %self.address, messages = expired.len(), "dropped what redis has not taken for too long");
         self.shared.counts.expired(expired.len());
+        self.shared.look_at_room();
         for receipt in expired.into_iter().filter_map(|item| item.receipt) {
             // Whoever wanted to know may have gone.
             let _ = receipt.send(Err(BusError));

@@ -240,6 +240,10 @@ impl Bus for RedisBus {
         Outlook { fault, others, unheard }
     }
 
+    fn room(&self) -> Option<BoxFuture<'static, ()>> {
+        self.inner.links.get().and_then(|(links, _)| links.room())
+    }
+
     fn flush(&self) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.inner);
         let flush = async move {

@@ -112,6 +112,7 @@ impl Inner {
                 refused: numbers.refused,
                 expired: numbers.expired,
                 failed: numbers.failed,
+                crowded: numbers.crowded,
                 losses: numbers.losses,
                 subscriptions: numbers.channels,
                 queued_messages: numbers.queued_messages,

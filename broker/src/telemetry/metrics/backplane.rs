@@ -15,6 +15,7 @@ const QUEUE_BYTES: &str = "hubbub_backplane_queue_bytes";
 const PUBLISHED: &str = "hubbub_backplane_published_total";
 const RECEIVED: &str = "hubbub_backplane_received_total";
 const DROPPED: &str = "hubbub_backplane_dropped_total";
+const CROWDED: &str = "hubbub_backplane_crowded_total";
 const LOSSES: &str = "hubbub_backplane_connection_losses_total";
 const GAPS: &str = "hubbub_backplane_gap_total";
 const REPAIRED: &str = "hubbub_backplane_repaired_total";
@@ -38,6 +39,7 @@ pub struct BackplaneMetrics {
     refused: Counter,
     expired: Counter,
     failed: Counter,
+    crowded: Counter,
     losses: Counter,
     asked: Counter,
     lost: Counter,
@@ -59,6 +61,8 @@ pub struct LinkTotals {
     pub expired: u64,
     /// Messages that Redis refused.
     pub failed: u64,
+    /// Times that so much waited that publishers had to wait.
+    pub crowded: u64,
     /// Connections that were lost.
     pub losses: u64,
     /// Channels that are heard.
@@ -85,6 +89,7 @@ impl BackplaneMetrics {
             refused: dropped("queue-full"),
             expired: dropped("expired"),
             failed: dropped("refused"),
+            crowded: counter!(CROWDED),
             losses: counter!(LOSSES),
             asked: counter!(GAPS, "outcome" => "asked"),
             lost: counter!(GAPS, "outcome" => "lost"),
@@ -112,6 +117,7 @@ impl BackplaneMetrics {
         self.refused.absolute(totals.refused);
         self.expired.absolute(totals.expired);
         self.failed.absolute(totals.failed);
+        self.crowded.absolute(totals.crowded);
         self.losses.absolute(totals.losses);
         self.subscriptions.set(totals.subscriptions as f64);
         self.queue.set(totals.queued_messages as f64);
@@ -153,6 +159,7 @@ fn describe() {
     describe_counter!(PUBLISHED, "Messages that Redis has taken.");
     describe_counter!(RECEIVED, "Messages that came from Redis.");
     describe_counter!(DROPPED, "Messages that Redis has not taken, by reason.");
+    describe_counter!(CROWDED, "Times that so much waited for Redis that clients who publish had to wait.");
     describe_counter!(LOSSES, "Connections to Redis that were lost.");
     describe_counter!(
         GAPS,

@@ -126,3 +126,48 @@ fn all_owners_must_be_up() {
     case.outbox.assign(|_| Some(B));
     assert!(case.outbox.remove_if_unused(A));
 }
+
+#[test]
+fn a_queue_that_is_half_full_is_crowded_until_three_eighths_are_left() {
+    let check = |messages: usize, bytes: usize| {
+        let mut case = Case::new(80);
+        let fill = |case: &mut Case, count: usize| {
+            (0..count).for_each(|_| case.push(1, &"x".repeat(bytes)).unwrap());
+        };
+        fill(&mut case, messages - 1);
+        assert!(!case.outbox.is_crowded());
+        fill(&mut case, 1);
+        assert!(case.outbox.is_crowded());
+        let mut batch = case.take(A);
+        let mut take_off = |case: &mut Case, count: usize| {
+            let mut done = Load::default();
+            batch.drain(..count).for_each(|item| done.add(&item));
+            case.outbox.finish(A, done, Vec::new());
+        };
+        take_off(&mut case, messages / 4);
+        assert!(case.outbox.is_crowded(), "three eighths are left");
+        take_off(&mut case, 1);
+        assert!(!case.outbox.is_crowded());
+        fill(&mut case, messages / 4);
+        assert!(!case.outbox.is_crowded());
+        fill(&mut case, 1);
+        assert!(case.outbox.is_crowded());
+    };
+    check(40, 1);
+    check(20, 25);
+}
+
+#[test]
+fn whoever_waits_for_room_does_so_while_the_server_takes_something_now_and_then() {
+    let mut case = Case::new(8);
+    let start = case.now;
+    (0..4).for_each(|_| case.push(1, "a").unwrap());
+    assert_eq!(case.outbox.crowded_until(start), Some(start + AWAY));
+    assert_eq!(case.outbox.crowded_until(start + AWAY), None, "it is away");
+    case.outbox.moved(A, start + AWAY);
+    assert_eq!(case.outbox.crowded_until(start + AWAY), Some(start + 2 * AWAY));
+    case.now = start + PATIENCE + Duration::from_millis(1);
+    case.outbox.expire(A, case.now);
+    case.outbox.moved(A, case.now);
+    assert_eq!(case.outbox.crowded_until(case.now), None, "there is room");
+}
