@@ -275,6 +275,29 @@ async fn what_cannot_reach_the_other_nodes_is_an_internal_server_error_and_may_b
 }
 
 #[tokio::test]
+async fn joins_that_wait_at_once_fail_together() {
+    let node = Node::start();
+    node.is_watched.add_permits(1);
+    let mut client = node.connect("slow", OFFERS[1]).await;
+    assert_eq!(next_json(&mut client).await["event"], "connected");
+    assert_eq!(node.is_watched.forget_permits(1), 1);
+    let begun = std::time::Instant::now();
+    for ack_id in 1..=10 {
+        let join = json!({"type": "joinGroup", "group": format!("g{ack_id}"), "ackId": ack_id});
+        in_time(client.send(Message::text(join.to_string()))).await.unwrap();
+    }
+    for ack_id in 1..=10 {
+        let ack = next_json(&mut client).await;
+        assert_eq!((&ack["ackId"], &ack["success"]), (&json!(ack_id), &json!(false)), "{ack}");
+    }
+    let waited = begun.elapsed();
+    assert!(waited < Duration::from_secs(9), "{waited:?}");
+    node.is_watched.add_permits(1);
+    let again = json!({"type": "joinGroup", "group": "g1", "ackId": 11});
+    assert_eq!(ask(&mut client, &again).await["success"], true);
+}
+
+#[tokio::test]
 async fn who_publishes_is_not_read_while_the_bus_is_crowded_and_who_listens_is() {
     let node = Node::start();
     let (mut publisher, mut listener) =

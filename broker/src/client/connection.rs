@@ -452,6 +452,8 @@ impl Connection {
     }
 
     async fn go_through(&self, mut pause: Box<Pause>) {
+        // Joins that wait behind one that fails have waited as well: they fail together.
+        let mut join_deadline = None;
         loop {
             let Pause { wait, mut unread } = *pause;
             let router = &self.connections.router;
@@ -464,9 +466,14 @@ impl Connection {
                     }
                 }
                 Wait::Join { ack_id, pending } => {
-                    let Some(settled) = self.attend(router.settle(pending), &mut unread).await else {
+                    let deadline = *join_deadline.get_or_insert_with(|| router.deadline());
+                    let settling = router.settle_until(pending, deadline);
+                    let Some(settled) = self.attend(settling, &mut unread).await else {
                         return;
                     };
+                    if settled.is_ok() {
+                        join_deadline = None;
+                    }
                     self.done(ack_id, settled.map_err(|_| Failure::Broker));
                 }
                 Wait::Answer { ack_id, delivery } => {

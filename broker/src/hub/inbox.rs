@@ -264,7 +264,7 @@ mod tests {
             Letter::Deliver(outgoing) => format!("deliver {:?}", outgoing.command().target),
             Letter::Lost(Some(topic)) => format!("lost {:?}", topic.target),
             Letter::Lost(None) => "lost".to_owned(),
-            Letter::Ask(..) | Letter::Mark(_) => "other".to_owned(),
+            Letter::Ask(..) | Letter::Mark(_) | Letter::PostAll(_) => "other".to_owned(),
         };
         let words = letters.iter().map(word).collect();
         letters.iter().for_each(|letter| inbox.done(letter.weight()));

@@ -324,10 +324,24 @@ impl Router {
     /// Waits until the memberships can be relied on. If they cannot, those that are new are taken back.
     ///
     /// # Errors
-    /// [`RouteError::Unreachable`] when the other nodes could not be told.
+    /// [`RouteError::Unreachable`] when the other nodes could not be told in five seconds.
     pub async fn settle(&self, pending: Pending) -> Result<(), RouteError> {
+        self.settle_until(pending, self.deadline()).await
+    }
+
+    /// Until when whoever awaits something from now on may be kept waiting.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + PATIENCE
+    }
+
+    /// The same as [`Router::settle`] with a deadline of the caller's. When it has passed already, what needs no waiting
+    /// still succeeds.
+    ///
+    /// # Errors
+    /// [`RouteError::Unreachable`] when the other nodes could not be told in time.
+    pub async fn settle_until(&self, pending: Pending, deadline: Instant) -> Result<(), RouteError> {
         for (topic, watching) in pending.watches {
-            let watched = tokio::time::timeout(PATIENCE, watching.clone()).await;
+            let watched = tokio::time::timeout_at(deadline, watching.clone()).await;
             if !matches!(watched, Ok(Ok(()))) {
                 for (key, topic) in &pending.newly {
                     self.leave(*key, &topic.hub, &topic.target);
