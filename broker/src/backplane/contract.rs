@@ -47,7 +47,10 @@ impl Service {
             let name = NodeId::new(&format!("n{epoch}")).unwrap();
             let (config, metrics) = (config.clone(), Metrics::new([]).backplane());
             let parts = RedisBusParts { config, node: name.clone(), epoch, receive, metrics };
-            nodes.push(Node { name, bus: Arc::new(RedisBus::start(parts).await.unwrap()), arrivals });
+            let bus = RedisBus::start(parts).await.unwrap();
+            let is_known = |node: &Node| bus.outlook().standing(&node.name) == Standing::Alive;
+            assert!(nodes.iter().all(is_known), "whoever starts knows the others");
+            nodes.push(Node { name, bus: Arc::new(bus), arrivals });
         }
         Self(nodes)
     }

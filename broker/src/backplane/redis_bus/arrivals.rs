@@ -4,6 +4,7 @@ use bytes::Bytes;
 use codec::ids::NodeId;
 use tokio::time::Instant;
 
+use super::nodes::Met;
 use super::{Ears, Inner, lock};
 use crate::backplane::lanes::{Heard, Incoming, Mark, Part, Question, Step};
 use crate::backplane::redis::LinkEvent;
@@ -87,7 +88,10 @@ impl Inner {
     fn on_link_message(&self, stamp: &Stamp, partition: Partition, message: LinkMessage, now: Instant) {
         match message {
             LinkMessage::Beat { sequence } => {
-                lock(&self.nodes).on_beat((&stamp.origin, stamp.epoch), now);
+                let met = lock(&self.nodes).on_beat((&stamp.origin, stamp.epoch), now);
+                if met == Met::New {
+                    self.beat();
+                }
                 self.step(|heard, steps| heard.on_beat((&stamp.origin, stamp.epoch), sequence, now, steps));
             }
             LinkMessage::Farewell => {

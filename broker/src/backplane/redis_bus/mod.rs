@@ -14,14 +14,14 @@ mod probes;
 mod upkeep;
 mod wishes;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use codec::ids::NodeId;
 use futures_util::future::{BoxFuture, FutureExt};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -45,6 +45,10 @@ const RING: RingLimits = RingLimits { bytes: 32 << 20, age: Duration::from_secs(
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest time that a node that stops waits until Redis has taken what it has published.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest time that a node that starts waits for the others to say that they are there. More than a beat takes.
+const MEETING: Duration = Duration::from_millis(1500);
+/// How often it looks meanwhile.
+const MEETING_LOOK: Duration = Duration::from_millis(5);
 
 /// See the module.
 pub struct RedisBus {
@@ -69,8 +73,10 @@ struct Inner {
     wishes: Mutex<Wishes>,
     probes: Mutex<Probes>,
     nodes: Mutex<Nodes>,
-    /// Set when the node says that it is there for the last time.
+    /// Set when the node says farewell.
     has_left: AtomicBool,
+    /// A number up to which Redis has taken what the node has published.
+    confirmed: AtomicU64,
     metrics: BackplaneMetrics,
     /// Log lines about what was lost, and about what cannot be read.
     losses: Mutex<Throttle>,
@@ -108,6 +114,7 @@ impl RedisBus {
         let inner = Arc::new(Inner {
             nodes: Mutex::new(Nodes::new(node.clone(), Instant::now())),
             has_left: AtomicBool::new(false),
+            confirmed: AtomicU64::new(0),
             node,
             epoch,
             prefix: config.prefix().to_owned(),
@@ -132,6 +139,7 @@ impl RedisBus {
         let state = links.state();
         let _ = inner.links.set((links, state));
         inner.watch_own_channels().await?;
+        inner.meet_others().await;
         let upkeep = tokio::spawn(upkeep::keep_up(Arc::downgrade(&inner))).abort_handle();
         Ok(Self { inner, upkeep })
     }
@@ -147,6 +155,23 @@ impl Inner {
         match tokio::time::timeout(PATIENCE, all).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(LinkError::Patience),
+        }
+    }
+
+    /// Says that the node is there and waits until all that hear it have said the same: whoever does not know the others
+    /// cannot tell whose answer is missing.
+    async fn meet_others(&self) {
+        let (receipt, handed) = oneshot::channel();
+        self.tell_with(Some(receipt), &Channel::AllNodes, LinkMessage::Beat { sequence: 0 });
+        let met = async {
+            // Itself included.
+            let count = handed.await.unwrap_or(Ok(0)).unwrap_or(0);
+            while (lock(&self.nodes).count() as u64) + 1 < count {
+                tokio::time::sleep(MEETING_LOOK).await;
+            }
+        };
+        if tokio::time::timeout(MEETING, met).await.is_err() {
+            tracing::info!("another node hears this one and does not answer");
         }
     }
 
@@ -190,12 +215,16 @@ impl Inner {
 
     /// Publishes what buses tell each other. It stands outside of every order, and nobody is told if it goes nowhere.
     fn tell(&self, channel: &Channel, message: LinkMessage) {
+        self.tell_with(None, channel, message);
+    }
+
+    fn tell_with(&self, receipt: Option<Receipt>, channel: &Channel, message: LinkMessage) {
         let Some((links, _)) = self.links.get() else {
             return;
         };
         let payload: Bytes = Unsealed::new(&self.node, self.epoch, &Body::Link(message)).seal(0, 0);
         let (partition, channel) = (channel.partition(), self.name(channel));
-        if links.publish(Outgoing { partition, channel, payload, receipt: None }).is_err() {
+        if links.publish(Outgoing { partition, channel, payload, receipt }).is_err() {
             tracing::debug!("the queue to Redis is full");
         }
     }

@@ -36,6 +36,15 @@ struct Known {
     has_left: bool,
 }
 
+/// Whether a run of a node was known before it spoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    /// It may not know this node either.
+    New,
+    /// It was, or there is no room for it.
+    Before,
+}
+
 impl Nodes {
     /// Nobody has been heard of yet.
     pub(super) fn new(own: NodeId, now: Instant) -> Self {
@@ -43,23 +52,39 @@ impl Nodes {
     }
 
     /// A node says that it is there. A run that has said farewell does not come back: that is a repetition.
-    pub(super) fn on_beat(&mut self, (node, epoch): (&NodeId, u64), now: Instant) {
+    pub(super) fn on_beat(&mut self, (node, epoch): (&NodeId, u64), now: Instant) -> Met {
+        if *node == self.own {
+            return Met::Before;
+        }
         let alive = Known { epoch, heard_at: now, has_left: false };
         match self.known.get_mut(node) {
-            Some(known) if known.epoch == epoch && known.has_left => {}
-            Some(known) => *known = alive,
+            Some(known) => {
+                let met = if known.epoch == epoch { Met::Before } else { Met::New };
+                if !known.has_left || met == Met::New {
+                    *known = alive;
+                }
+                met
+            }
             None => self.meet(node, alive, now),
         }
     }
 
+    /// How many are known.
+    pub(super) fn count(&self) -> usize {
+        self.known.len()
+    }
+
     /// A node's run has ended. What comes late of a run before the present one says nothing.
     pub(super) fn on_farewell(&mut self, (node, epoch): (&NodeId, u64), now: Instant) {
+        if *node == self.own {
+            return;
+        }
         let has_left = self.hearing_since.is_some();
         let left = Known { epoch, heard_at: now, has_left };
         match self.known.get_mut(node) {
             Some(known) if known.epoch != epoch => {}
             Some(known) => *known = left,
-            None => self.meet(node, left, now),
+            None => drop(self.meet(node, left, now)),
         }
     }
 
@@ -108,19 +133,18 @@ impl Nodes {
         since.is_some_and(|since| self.looked_at.saturating_duration_since(since) >= GONE_AFTER)
     }
 
-    fn meet(&mut self, node: &NodeId, known: Known, now: Instant) {
-        if *node == self.own {
-            return;
-        }
+    fn meet(&mut self, node: &NodeId, known: Known, now: Instant) -> Met {
         if self.known.len() == KNOWN {
             // More than can be known: nobody is gone for being unheard.
             self.hearing_since = self.hearing_since.map(|_| now);
             let unheard = |known: &Known| now.saturating_duration_since(known.heard_at);
             self.known.retain(|_, known| unheard(known) < GONE_AFTER);
         }
-        if self.known.len() < KNOWN {
-            self.known.insert(node.clone(), known);
+        if self.known.len() == KNOWN {
+            return Met::Before;
         }
+        self.known.insert(node.clone(), known);
+        Met::New
     }
 }
 

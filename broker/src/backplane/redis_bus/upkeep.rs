@@ -19,7 +19,6 @@ const BEAT: u32 = Duration::from_secs(1).as_millis() as u32 / probes::INTERVAL.a
 pub(super) async fn keep_up(inner: Weak<Inner>) {
     let mut ticks = tokio::time::interval(probes::INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut confirmed = 0;
     for number in 0_u32.. {
         ticks.tick().await;
         let Some(inner) = inner.upgrade() else {
@@ -28,7 +27,7 @@ pub(super) async fn keep_up(inner: Weak<Inner>) {
         inner.probe();
         inner.look_at_nodes();
         if number % BEAT == 0 {
-            inner.beat(&mut confirmed);
+            inner.beat();
         }
         inner.leave_channels();
         inner.look_at_time();
@@ -51,17 +50,18 @@ impl Inner {
     }
 
     /// Says that the node is there, and up to which number Redis has taken what it has published, as far as is known.
-    fn beat(&self, confirmed: &mut u64) {
+    pub(super) fn beat(&self) {
         if self.has_left.load(Ordering::SeqCst) {
             return;
         }
         let sent = lock(&self.sent);
         let is_taken = self.links.get().is_some_and(|(links, _)| links.numbers().queued_messages == 0);
         if is_taken {
-            *confirmed = sent.last();
+            self.confirmed.store(sent.last(), Ordering::Relaxed);
         }
         drop(sent);
-        self.tell(&Channel::AllNodes, LinkMessage::Beat { sequence: *confirmed });
+        let sequence = self.confirmed.load(Ordering::Relaxed);
+        self.tell(&Channel::AllNodes, LinkMessage::Beat { sequence });
     }
 
     /// The last word: no beat comes after it, on this connection at least.

@@ -51,7 +51,7 @@ fn check((mut nodes, mut now): (Nodes, Instant), events: &[Event], expected: Sta
     let (a, own) = (node("a"), node("own"));
     for &event in events {
         match event {
-            Beat(epoch) => nodes.on_beat((&a, epoch), now),
+            Beat(epoch) => drop(nodes.on_beat((&a, epoch), now)),
             Farewell(epoch) => nodes.on_farewell((&a, epoch), now),
             Hear(time) => now = pass(&mut nodes, true, (now, time)),
             Deaf(time) => now = pass(&mut nodes, false, (now, time)),
@@ -61,7 +61,7 @@ fn check((mut nodes, mut now): (Nodes, Instant), events: &[Event], expected: Sta
             }
         }
         // What the node says itself is nothing new.
-        nodes.on_beat((&own, 7), now);
+        assert_eq!(nodes.on_beat((&own, 7), now), Met::Before);
     }
     assert_eq!(standing(&nodes, "a"), expected, "{events:?}");
     assert!(!nodes.standings().0.contains_key(&own));
@@ -128,6 +128,18 @@ fn a_farewell_counts_at_once_and_for_its_run_alone() {
     check(&[Beat(1), Farewell(1), Beat(2)], Alive);
     check(&[Beat(1), Beat(2), Farewell(1)], Alive);
     check(&[Beat(1), Beat(2), Farewell(2)], Gone);
+}
+
+#[test]
+fn a_run_is_new_when_it_speaks_for_the_first_time() {
+    let (mut nodes, now) = started(GONE_AFTER);
+    let mut check = |epoch, expected| assert_eq!(nodes.on_beat((&node("a"), epoch), now), expected);
+    check(1, Met::New);
+    check(1, Met::Before);
+    check(2, Met::New);
+    nodes.on_farewell((&node("a"), 2), now);
+    assert_eq!(nodes.on_beat((&node("a"), 2), now), Met::Before);
+    assert_eq!(nodes.count(), 1);
 }
 
 #[test]
