@@ -26,7 +26,7 @@ pub struct Exchange {
     switchboard: Arc<Switchboard>,
     /// Absent until the node is linked to the others.
     bus: OnceLock<Weak<dyn Bus>>,
-    questions: Mutex<HashMap<QuestionId, mpsc::UnboundedSender<Reply>>>,
+    questions: Mutex<HashMap<QuestionId, mpsc::UnboundedSender<(NodeId, Reply)>>>,
     next_question: AtomicU64,
 }
 
@@ -34,7 +34,8 @@ pub struct Exchange {
 pub(super) struct Asked<'a> {
     exchange: &'a Exchange,
     pub(super) id: QuestionId,
-    pub(super) replies: mpsc::UnboundedReceiver<Reply>,
+    /// Each with the node that gives it.
+    pub(super) replies: mpsc::UnboundedReceiver<(NodeId, Reply)>,
 }
 
 impl Drop for Asked<'_> {
@@ -95,7 +96,7 @@ impl Exchange {
             Content::Reply { to, reply } => {
                 // Nobody may wait for it any more.
                 if let Some(asker) = self.questions().get(&to) {
-                    let _ = asker.send(reply);
+                    let _ = asker.send((origin, reply));
                 }
             }
         }
@@ -140,7 +141,7 @@ impl Exchange {
         }
     }
 
-    fn questions(&self) -> MutexGuard<'_, HashMap<QuestionId, mpsc::UnboundedSender<Reply>>> {
+    fn questions(&self) -> MutexGuard<'_, HashMap<QuestionId, mpsc::UnboundedSender<(NodeId, Reply)>>> {
         // Nothing that runs under the lock leaves the table half changed.
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }

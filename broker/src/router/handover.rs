@@ -75,7 +75,7 @@ impl Router {
             let mut said = Taken::Nobody;
             let mut next = 0;
             while left > 0 {
-                let reply = asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
+                let (_, reply) = asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
                 let Reply::Known(Answer::Move(answer)) = reply else {
                     return Err(RouteError::Incomplete);
                 };
@@ -253,8 +253,9 @@ impl Router {
 
     /// Asks another node to take over a connection of this one. Whether it has.
     pub async fn is_adopted(&self, node: NodeId, hub: HubName, connection: ConnectionId) -> bool {
-        let survey = Survey { hub, question: Question::Adopt { connection } };
-        matches!(self.survey_at(&Channel::Node(node), survey).await, Ok(Answer::Count(1)))
+        let survey = Arc::new(Survey { hub, question: Question::Adopt { connection } });
+        let asked = tokio::time::timeout(TRANSFER, self.ask(&Channel::Node(node), &survey)).await;
+        asked.is_ok_and(|told| told.is_ok_and(|told| told.answer == Answer::Count(1)))
     }
 
     /// The other nodes that are known to be there.

@@ -1,13 +1,14 @@
 //! Questions to everyone who may know, and this worker's answers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use codec::ids::HubName;
+use codec::ids::{HubName, NodeId};
 use tokio::sync::oneshot;
 
 use super::exchange::Asked;
 use super::{PATIENCE, Pending, RouteError, Router, channel_of};
-use crate::backplane::{Channel, Content, Reply};
+use crate::backplane::{Channel, Content, Outlook, Reply};
 use crate::hub::MemberKey;
 use crate::model::command::{Target, Topic};
 use crate::model::survey::{Answer, Leaving, Move, PermissionAnswer, Question, Selection, Survey};
@@ -20,32 +21,45 @@ impl Router {
     ///
     /// # Errors
     /// [`RouteError::BusFull`] and [`RouteError::Unreachable`] when the question did not reach the others,
-    /// [`RouteError::Incomplete`] when one of them did not answer in time: what is known without it is not passed off
-    /// as the whole.
+    /// [`RouteError::Incomplete`] when one of them did not answer in time, or cannot be asked just now: what is known
+    /// without it is not passed off as the whole.
     pub async fn survey(&self, survey: Survey) -> Result<Answer, RouteError> {
-        let topic = topic_of(&survey);
-        let channel = channel_of(&topic);
-        let is_sought_at_home = matches!(channel, Channel::Node(_));
-        let answer = self.survey_at(&channel, survey.clone()).await?;
-        if is_sought_at_home && answer == nothing_known(&survey.question) {
-            // A connection that has moved is not where its id says. Whoever has it now watches its own topic.
-            return self.survey_at(&Channel::Topic(topic), survey).await;
-        }
-        Ok(answer)
+        let survey = Arc::new(survey);
+        let found = tokio::time::timeout(PATIENCE, self.find_out(&survey)).await;
+        Ok(cut(found.map_err(|_| RouteError::Incomplete)??, &survey.question))
     }
 
-    pub(super) async fn survey_at(&self, channel: &Channel, survey: Survey) -> Result<Answer, RouteError> {
-        let survey = Arc::new(survey);
+    /// Whoever watches the topic is asked. A node whose link to Redis was lost, and which has not told Redis again what
+    /// it watches, is not among them: that there is nobody is certain only when every node says so that may know better.
+    async fn find_out(&self, survey: &Arc<Survey>) -> Result<Answer, RouteError> {
+        let topic = topic_of(survey);
+        // A list must be whole, not only right.
+        let is_list = matches!(survey.question, Question::Members { .. });
+        if !is_list {
+            let Told { answer, by } = self.ask(&channel_of(&topic), survey).await?;
+            // States that are missed cost a subscriber less than it would cost all nodes to be asked each time.
+            let is_something = answer != nothing_known(&survey.question)
+                || matches!(survey.question, Question::GroupStates { .. });
+            if is_something || self.have_all_told(&topic, &by) {
+                return Ok(answer);
+            }
+        }
+        let Told { answer, by } = self.ask(&Channel::AllNodes, survey).await?;
+        let is_enough = !is_list && answer != nothing_known(&survey.question);
+        if is_enough || self.have_all_told(&topic, &by) { Ok(answer) } else { Err(RouteError::Incomplete) }
+    }
+
+    pub(super) async fn ask(&self, channel: &Channel, survey: &Arc<Survey>) -> Result<Told, RouteError> {
         let asked = self.0.exchange.ask();
         let (receipt, receivers) = oneshot::channel();
-        let question = Content::Question { id: asked.id, survey: Arc::clone(&survey) };
+        let question = Content::Question { id: asked.id, survey: Arc::clone(survey) };
         self.publish_to(channel, question, Some(receipt))?;
-        let gather = async {
-            let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
-            collect(asked, receivers.map_err(|_| RouteError::Unreachable)?, &survey.question).await
-        };
-        let answer = tokio::time::timeout(PATIENCE, gather).await.map_err(|_| RouteError::Incomplete)??;
-        Ok(cut(answer, &survey.question))
+        let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
+        collect(asked, receivers.map_err(|_| RouteError::Unreachable)?, &survey.question).await
+    }
+
+    fn have_all_told(&self, topic: &Topic, by: &HashSet<NodeId>) -> bool {
+        may_know(topic, self.node(), &self.0.bus.outlook()).iter().all(|node| by.contains(node))
     }
 
     /// This worker's answer to a question about targets and groups, and what has to be waited for before it is given.
@@ -134,16 +148,41 @@ impl Router {
     }
 }
 
+/// What some nodes have replied.
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    by: HashSet<NodeId>,
+}
+
 /// Puts together what so many nodes reply.
-async fn collect(mut asked: Asked<'_>, receivers: u64, question: &Question) -> Result<Answer, RouteError> {
-    let mut answer = nothing_known(question);
+async fn collect(mut asked: Asked<'_>, receivers: u64, question: &Question) -> Result<Told, RouteError> {
+    let mut told = Told { answer: nothing_known(question), by: HashSet::new() };
     for _ in 0..receivers {
         match asked.replies.recv().await {
-            Some(Reply::Known(more)) => answer = merge(answer, more),
-            Some(Reply::Unknown) | None => return Err(RouteError::Incomplete),
+            Some((node, Reply::Known(more))) => {
+                told.answer = merge(told.answer, more);
+                told.by.insert(node);
+            }
+            Some((_, Reply::Unknown)) | None => return Err(RouteError::Incomplete),
         }
     }
-    Ok(answer)
+    Ok(told)
+}
+
+/// Nodes that may hold what is asked for, as far as they are known: all that are not gone. A connection may have moved
+/// from the node that its id names.
+fn may_know(topic: &Topic, own: &NodeId, outlook: &Outlook) -> Vec<NodeId> {
+    let is_there = |node: &NodeId| node == own || !outlook.is_gone(node);
+    let home = match &topic.target {
+        Target::Connection(id) => id.node(),
+        Target::Hub | Target::Group(_) | Target::User(_) => None,
+    };
+    let others = outlook.others.keys().filter(|node| is_there(node)).cloned();
+    let mut nodes: Vec<_> = others.chain([own.clone()]).collect();
+    if let Some(home) = home.filter(|home| is_there(home) && !nodes.contains(home)) {
+        nodes.push(home);
+    }
+    nodes
 }
 
 /// Whose holders may know the answer.
@@ -206,5 +245,39 @@ fn cut(answer: Answer, question: &Question) -> Answer {
             Answer::GroupStates(items)
         }
         (answer, _) => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use codec::ids::{ConnectionId, UserId};
+
+    use super::*;
+    use crate::backplane::Standing;
+
+    #[test]
+    fn all_may_know_that_are_not_gone_and_the_node_that_a_connection_names_may_be_unheard_of() {
+        let node = |name: &str| NodeId::new(name).unwrap();
+        let others = [("b", Standing::Alive), ("c", Standing::Silent), ("d", Standing::Gone)];
+        let others: BTreeMap<_, _> = others.map(|(name, standing)| (node(name), standing)).into();
+        let outlook = |unheard| Outlook { fault: None, others: others.clone(), unheard };
+        let check = |target: Target, outlook: &Outlook, expected: &[&str]| {
+            let topic = Topic { hub: HubName::new("chat").unwrap(), target: target.clone() };
+            let nodes = may_know(&topic, &node("own"), outlook);
+            assert_eq!(nodes, expected.iter().map(|name| node(name)).collect::<Vec<_>>(), "{target:?}");
+        };
+        let at = |home: &str| Target::Connection(ConnectionId::new(1, 0, &node(home)));
+        let (all, settled) = (["b", "c", "own"], outlook(Standing::Gone));
+        check(Target::User(UserId::new("ann").unwrap()), &settled, &all);
+        check(Target::Hub, &outlook(Standing::Silent), &all);
+        check(Target::Connection(ConnectionId::parse("none").unwrap()), &settled, &all);
+        // Its client may have gone on elsewhere.
+        for home in ["b", "c", "d", "e", "own"] {
+            check(at(home), &settled, &all);
+        }
+        check(at("e"), &outlook(Standing::Silent), &["b", "c", "own", "e"]);
+        check(Target::Hub, &Outlook::alone(), &["own"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Three brokers on one Redis, of which something fails while a client of node 1 publishes: what its members on other
 //! nodes see of it, and what callers are told meanwhile.
 
+mod answers;
 mod deafness;
 mod joins;
 mod nodes;
