@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::traffic::{Kind, Traffic};
-use super::{LOST, chat, counted, expect_ready, publish, server, start};
+use super::{LOST, NOTICED, chat, counted, expect_ready, publish, server, start};
 use crate::harness::DEADLINE;
 use crate::support::{ClientSpec, JSON_RELIABLE, Received, Rest};
 
@@ -57,6 +57,24 @@ async fn the_others_go_on_without_a_killed_node_and_forget_its_connections() {
     for node in [1, 2] {
         assert_eq!(cluster.node(node).metric(LOST), 0.0);
     }
+}
+
+#[tokio::test]
+async fn what_was_on_a_node_that_has_stopped_is_known_to_be_gone_at_once() {
+    let mut cluster = start();
+    let gone = server(&cluster, 3).connect("chat", ClientSpec::json().user("ann")).await;
+    let path = format!("connections/{}", gone.connection_id());
+    let rest = server(&cluster, 1).rest();
+    rest.head(&chat(&path)).expect(200).await;
+    cluster.node(3).terminate();
+    gone.close().await;
+    cluster.node_mut(3).wait();
+    let since = Instant::now();
+    for path in [&path, "users/ann"] {
+        expect_forgotten(&rest, path).await;
+    }
+    let noticed = since.elapsed();
+    assert!(noticed < NOTICED, "{noticed:?}");
 }
 
 #[test]
