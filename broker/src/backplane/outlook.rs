@@ -16,10 +16,27 @@ pub struct Outlook {
 }
 
 /// What is wrong with a node's links.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LinkFault {
     /// What others publish does not arrive.
+    #[error("cannot hear the other nodes")]
     Deaf,
+    /// There is no connection over which to publish.
+    #[error("cannot publish to the other nodes: Redis takes no connection, or does not answer")]
+    Mute,
+    /// Redis refuses for good what is published.
+    #[error(
+        "Redis refuses what this node publishes: allow its user SPUBLISH and the channels that begin with --redis-prefix"
+    )]
+    Refused,
+    /// What is published waits too long.
+    #[error(
+        "what this node publishes waits for seconds until Redis takes it: Redis or the network is too slow"
+    )]
+    Stuck,
+    /// Another node has the same id, and is older.
+    #[error("another node runs under the same id: give each node a --node-id of its own")]
+    SameId,
 }
 
 /// What is known of another node's life.

@@ -126,6 +126,7 @@ fn answer(method: &Method, path: &str, operations: &Operations) -> Response<Full
         return response;
     }
     let stage = operations.health.stage();
+    let fault = || operations.bus.outlook().fault;
     match path {
         "/metrics" => metrics_page(&operations.metrics),
         "/health/live" => text(StatusCode::OK, "alive\n"),
@@ -135,10 +136,10 @@ fn answer(method: &Method, path: &str, operations: &Operations) -> Response<Full
         },
         "/health/ready" => match stage {
             Stage::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting\n"),
-            Stage::Serving if operations.bus.outlook().fault.is_some() => {
-                text(StatusCode::SERVICE_UNAVAILABLE, "not ready: cannot hear the other nodes\n")
-            }
-            Stage::Serving => text(StatusCode::OK, "ready\n"),
+            Stage::Serving => match fault() {
+                Some(fault) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {fault}\n")),
+                None => text(StatusCode::OK, "ready\n"),
+            },
             Stage::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: draining\n"),
         },
         _ => text(
@@ -155,8 +156,8 @@ fn metrics_page(metrics: &Metrics) -> Response<Full<Bytes>> {
     response
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -458,6 +458,9 @@ pub struct Beat {
     /// The last sequence that it has given.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
+    /// For how long the process has been linked, in milliseconds; 0 when it does not say.
+    #[prost(uint64, tag = "2")]
+    pub age_ms: u64,
 }
 /// The last word of a process that ends in order: it holds no connections any more.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

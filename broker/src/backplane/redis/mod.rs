@@ -95,6 +95,8 @@ pub struct LinkState {
     pub publishing: bool,
     /// All wanted channels of all partitions are heard.
     pub hearing: bool,
+    /// A server refuses for good what is published to it.
+    pub refused: bool,
 }
 
 /// Names a server among those of this process. One that comes back is a new one.
@@ -245,6 +247,11 @@ impl Links {
         self.shared.state.subscribe()
     }
 
+    /// How long the oldest message has been waiting that has not gone out yet; nothing when none waits.
+    pub fn waiting(&self) -> Duration {
+        self.shared.outbox().waiting(Instant::now())
+    }
+
     /// What has been counted since the start, and what waits now.
     pub fn numbers(&self) -> LinkNumbers {
         let load = self.shared.outbox().load();
@@ -308,9 +315,11 @@ impl Shared {
 
     /// Brings the state up to date.
     fn look_at_state(&self) {
-        let publishing = self.outbox().is_reachable();
+        let outbox = self.outbox();
+        let (publishing, refused) = (outbox.is_reachable(), outbox.is_refused());
+        drop(outbox);
         let hearing = self.wishes().is_hearing();
-        let now = LinkState { publishing, hearing };
+        let now = LinkState { publishing, hearing, refused };
         self.state.send_if_modified(|state| std::mem::replace(state, now) != now);
     }
 }

@@ -67,6 +67,8 @@ struct Queue {
     load: Load,
     in_flight: PartitionSet,
     up: bool,
+    /// The server has refused all of the last batch.
+    refused: bool,
     wake: Arc<Notify>,
     /// So much waits that whoever can wait should.
     is_crowded: bool,
@@ -104,6 +106,7 @@ impl Outbox {
             load: Load::default(),
             in_flight: PartitionSet::EMPTY,
             up: false,
+            refused: false,
             wake,
             is_crowded: false,
             moved: Instant::now(),
@@ -244,6 +247,23 @@ impl Outbox {
         if let Some(queue) = self.queues.get_mut(&key) {
             queue.up = up;
         }
+    }
+
+    /// Whether a server refuses what is published to it.
+    pub(super) fn is_refused(&self) -> bool {
+        self.queues.values().any(|queue| queue.refused)
+    }
+
+    /// A server has refused all of a batch, or not. Says whether that has changed.
+    pub(super) fn set_refused(&mut self, key: ServerKey, refused: bool) -> bool {
+        let queue = self.queues.get_mut(&key);
+        queue.is_some_and(|queue| std::mem::replace(&mut queue.refused, refused) != refused)
+    }
+
+    /// How long the oldest of what waits has been waiting.
+    pub(super) fn waiting(&self, now: Instant) -> Duration {
+        let oldest = self.queues.values().filter_map(|queue| queue.waiting.front()).map(|item| item.since);
+        oldest.min().map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// What waits or is in flight.

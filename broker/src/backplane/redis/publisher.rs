@@ -112,8 +112,13 @@ impl Publisher {
             outcome.add(item, answer);
         }
         let Outcome { done, published, failed, again, fault } = outcome;
+        let has_changed = self.look_at_refusals(published, failed);
         if let Some(fault) = fault {
-            warn!(server = %self.address, error = %fault, failed, "redis refuses what is published");
+            if has_changed || published > 0 {
+                warn!(server = %self.address, error = %fault, failed, "redis refuses what is published");
+            } else {
+                debug!(server = %self.address, error = %fault, failed, "redis refuses what is published");
+            }
         }
         self.shared.counts.batch(published, failed);
         let must_go_again = !again.is_empty();
@@ -126,6 +131,19 @@ impl Publisher {
         self.shared.look_at_room();
         self.shared.gone.notify_waiters();
         must_go_again
+    }
+
+    /// Whether all of a batch was refused, or something taken, for the first time. A batch of which nothing is settled
+    /// says neither.
+    fn look_at_refusals(&self, published: u64, failed: u64) -> bool {
+        if published + failed == 0 {
+            return false;
+        }
+        let has_changed = self.shared.outbox().set_refused(self.key, published == 0);
+        if has_changed {
+            self.shared.look_at_state();
+        }
+        has_changed
     }
 
     /// Tells whoever waits for something that has waited too long.

@@ -87,7 +87,10 @@ impl Inner {
 
     fn on_link_message(&self, stamp: &Stamp, partition: Partition, message: LinkMessage, now: Instant) {
         match message {
-            LinkMessage::Beat { sequence } => {
+            LinkMessage::Beat { sequence, age_ms } => {
+                if stamp.origin == self.node {
+                    lock(&self.namesakes).on_beat(stamp.epoch, age_ms, now);
+                }
                 let met = lock(&self.nodes).on_beat((&stamp.origin, stamp.epoch), now);
                 if met == Met::New {
                     self.beat();
@@ -95,6 +98,9 @@ impl Inner {
                 self.step(|heard, steps| heard.on_beat((&stamp.origin, stamp.epoch), sequence, now, steps));
             }
             LinkMessage::Farewell => {
+                if stamp.origin == self.node {
+                    lock(&self.namesakes).on_farewell(stamp.epoch);
+                }
                 lock(&self.nodes).on_farewell((&stamp.origin, stamp.epoch), now);
             }
             LinkMessage::Probe { number } if stamp.origin == self.node && stamp.epoch == self.epoch => {

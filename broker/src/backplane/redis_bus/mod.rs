@@ -9,6 +9,8 @@
 //! neither watch nor unwatch; these take any lock but `ears`.
 
 mod arrivals;
+mod faults;
+mod namesakes;
 mod nodes;
 mod probes;
 mod upkeep;
@@ -35,6 +37,8 @@ use super::{
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
 use arrivals::Arrived;
+use faults::Signs;
+use namesakes::Namesakes;
 use nodes::Nodes;
 use probes::Probes;
 use wishes::Wishes;
@@ -73,6 +77,7 @@ struct Inner {
     wishes: Mutex<Wishes>,
     probes: Mutex<Probes>,
     nodes: Mutex<Nodes>,
+    namesakes: Mutex<Namesakes>,
     /// Set when the node says farewell.
     has_left: AtomicBool,
     /// A number up to which Redis has taken what the node has published.
@@ -113,6 +118,7 @@ impl RedisBus {
         let RedisBusParts { config, node, epoch, receive, metrics } = parts;
         let inner = Arc::new(Inner {
             nodes: Mutex::new(Nodes::new(node.clone(), Instant::now())),
+            namesakes: Mutex::new(Namesakes::new(epoch, Instant::now())),
             has_left: AtomicBool::new(false),
             confirmed: AtomicU64::new(0),
             node,
@@ -162,7 +168,7 @@ impl Inner {
     /// cannot tell whose answer is missing.
     async fn meet_others(&self) {
         let (receipt, handed) = oneshot::channel();
-        self.tell_with(Some(receipt), &Channel::AllNodes, LinkMessage::Beat { sequence: 0 });
+        self.tell_with(Some(receipt), &Channel::AllNodes, LinkMessage::Beat { sequence: 0, age_ms: 0 });
         let met = async {
             // Itself included.
             let count = handed.await.unwrap_or(Ok(0)).unwrap_or(0);
@@ -229,6 +235,17 @@ impl Inner {
         }
     }
 
+    fn fault(&self) -> Option<LinkFault> {
+        let Some((links, state)) = self.links.get() else {
+            return Some(LinkFault::Deaf);
+        };
+        let now = Instant::now();
+        let (state, waiting) = (*state.borrow(), links.waiting());
+        let deaf = lock(&self.probes).deaf(now);
+        let must_yield = lock(&self.namesakes).verdict(now).must_yield;
+        Signs { state, deaf, waiting, must_yield }.fault()
+    }
+
     fn is_hearing(&self) -> bool {
         let is_linked = self.links.get().is_some_and(|(_, state)| state.borrow().hearing);
         is_linked && lock(&self.probes).deaf(Instant::now()) == 0
@@ -264,7 +281,7 @@ impl Bus for RedisBus {
     }
 
     fn outlook(&self) -> Outlook {
-        let fault = (!self.inner.is_hearing()).then_some(LinkFault::Deaf);
+        let fault = self.inner.fault();
         let (others, unheard) = lock(&self.inner.nodes).standings();
         Outlook { fault, others, unheard }
     }

@@ -9,16 +9,24 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::probes;
 use super::{Inner, lock};
 use crate::backplane::wire::LinkMessage;
-use crate::backplane::{Channel, Standing};
+use crate::backplane::{Channel, LinkFault, Standing};
 use crate::telemetry::metrics::LinkTotals;
 
 /// How often a node says that it is there, in probe intervals.
 const BEAT: u32 = Duration::from_secs(1).as_millis() as u32 / probes::INTERVAL.as_millis() as u32;
 
+/// What the log says is wrong.
+#[derive(Default)]
+struct Told {
+    fault: Option<LinkFault>,
+    namesakes: usize,
+}
+
 /// Goes on until the bus is gone.
 pub(super) async fn keep_up(inner: Weak<Inner>) {
     let mut ticks = tokio::time::interval(probes::INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = Told::default();
     for number in 0_u32.. {
         ticks.tick().await;
         let Some(inner) = inner.upgrade() else {
@@ -26,6 +34,7 @@ pub(super) async fn keep_up(inner: Weak<Inner>) {
         };
         inner.probe();
         inner.look_at_nodes();
+        inner.look_at_faults(&mut told);
         if number % BEAT == 0 {
             inner.beat();
         }
@@ -61,7 +70,8 @@ impl Inner {
         }
         drop(sent);
         let sequence = self.confirmed.load(Ordering::Relaxed);
-        self.tell(&Channel::AllNodes, LinkMessage::Beat { sequence });
+        let age_ms = lock(&self.namesakes).age_ms(Instant::now());
+        self.tell(&Channel::AllNodes, LinkMessage::Beat { sequence, age_ms });
     }
 
     /// The last word: no beat comes after it, on this connection at least.
@@ -77,6 +87,27 @@ impl Inner {
         nodes.look(is_hearing, Instant::now());
         let (others, _) = nodes.standings();
         self.metrics.nodes(others.values().filter(|standing| **standing == Standing::Alive).count());
+    }
+
+    /// Says in the log what has changed.
+    fn look_at_faults(&self, told: &mut Told) {
+        let fault = self.fault();
+        if fault != told.fault {
+            match fault {
+                Some(fault) => tracing::warn!("not ready: {fault}"),
+                None => tracing::info!("ready again"),
+            }
+            told.fault = fault;
+        }
+        let namesakes = lock(&self.namesakes).verdict(Instant::now()).count;
+        if namesakes != told.namesakes {
+            match namesakes {
+                0 => tracing::info!(node = %self.node, "no other node runs under the same id any more"),
+                others => tracing::error!(node = %self.node, others, "{}", LinkFault::SameId),
+            }
+            self.metrics.namesakes(namesakes);
+            told.namesakes = namesakes;
+        }
     }
 
     fn leave_channels(&self) {

@@ -13,6 +13,8 @@ pub enum LinkMessage {
     Beat {
         /// The last sequence that it has given.
         sequence: u64,
+        /// For how long the process has been linked, in milliseconds; 0 when it does not say.
+        age_ms: u64,
     },
     /// The origin's run ends, and nothing of it is left.
     Farewell,
@@ -45,7 +47,9 @@ pub enum LinkMessage {
 
 pub(super) fn encode(message: &LinkMessage) -> envelope::Body {
     match message {
-        LinkMessage::Beat { sequence } => envelope::Body::Beat(cluster::Beat { sequence: *sequence }),
+        LinkMessage::Beat { sequence, age_ms } => {
+            envelope::Body::Beat(cluster::Beat { sequence: *sequence, age_ms: *age_ms })
+        }
         LinkMessage::Farewell => envelope::Body::Farewell(cluster::Farewell {}),
         LinkMessage::Repair { question, floors } => envelope::Body::Repair(cluster::Repair {
             floors: floors.iter().map(encode_floor).collect(),
@@ -65,7 +69,7 @@ pub(super) fn encode(message: &LinkMessage) -> envelope::Body {
 }
 
 pub(super) fn beat(message: &cluster::Beat) -> LinkMessage {
-    LinkMessage::Beat { sequence: message.sequence }
+    LinkMessage::Beat { sequence: message.sequence, age_ms: message.age_ms }
 }
 
 pub(super) fn repair(message: cluster::Repair) -> Result<LinkMessage, Malformed> {

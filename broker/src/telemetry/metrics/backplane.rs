@@ -20,6 +20,7 @@ const LOSSES: &str = "hubbub_backplane_connection_losses_total";
 const GAPS: &str = "hubbub_backplane_gap_total";
 const REPAIRED: &str = "hubbub_backplane_repaired_total";
 const NODES: &str = "hubbub_backplane_nodes";
+const NAMESAKES: &str = "hubbub_backplane_namesakes";
 const UNREADABLE: &str = "hubbub_backplane_unreadable_total";
 
 /// Upper bounds of the histogram of the lag, in seconds.
@@ -46,6 +47,7 @@ pub struct BackplaneMetrics {
     repaired: Counter,
     unreadable: Counter,
     nodes: Gauge,
+    namesakes: Gauge,
 }
 
 /// What the links have counted since they are up, and what waits now.
@@ -96,6 +98,7 @@ impl BackplaneMetrics {
             repaired: counter!(REPAIRED),
             unreadable: counter!(UNREADABLE),
             nodes: gauge!(NODES),
+            namesakes: gauge!(NAMESAKES),
         }
     }
 
@@ -144,6 +147,11 @@ impl BackplaneMetrics {
         self.nodes.set(alive as f64);
     }
 
+    /// So many others run under this node's id.
+    pub fn namesakes(&self, count: usize) {
+        self.namesakes.set(count as f64);
+    }
+
     /// An envelope could not be read.
     pub fn unreadable(&self) {
         self.unreadable.increment(1);
@@ -167,5 +175,6 @@ fn describe() {
     );
     describe_counter!(REPAIRED, "Messages that this node has sent again to another one that missed them.");
     describe_gauge!(NODES, "Other nodes that have said of late that they are there.");
+    describe_gauge!(NAMESAKES, "Other processes that run under this node's id, which must not be.");
     describe_counter!(UNREADABLE, "Messages of other nodes that this node cannot read.");
 }

@@ -6,6 +6,7 @@ mod deafness;
 mod joins;
 mod nodes;
 mod outages;
+mod readiness;
 mod sends;
 mod stopping;
 mod traffic;

@@ -35,6 +35,11 @@ impl Cluster {
         *self.node_mut(number) = broker;
     }
 
+    /// Starts a broker beside the others, under an id that one of them may have already.
+    pub fn start_again(&self, id: &str) -> Broker {
+        self.broker(id)
+    }
+
     /// A broker, counted from 1.
     pub fn node(&self, number: usize) -> &Broker {
         &self.nodes[number - 1]

@@ -228,7 +228,7 @@ fn link() -> BoxedStrategy<LinkMessage> {
     let partition = || any::<u8>().prop_map(Partition);
     let bytes = || vec(any::<u8>(), 0..40).prop_map(Into::into);
     prop_oneof![
-        any::<u64>().prop_map(|sequence| LinkMessage::Beat { sequence }),
+        any::<[u64; 2]>().prop_map(|[sequence, age_ms]| LinkMessage::Beat { sequence, age_ms }),
         Just(LinkMessage::Farewell),
         (any::<u64>(), vec((partition(), any::<u64>()), 0..6))
             .prop_map(|(question, floors)| LinkMessage::Repair { question, floors }),

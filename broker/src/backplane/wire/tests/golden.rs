@@ -168,7 +168,10 @@ fn body(name: &str) -> Body {
         "reply: granted" => answer(Answer::Permission(PermissionAnswer::Granted)),
         "reply: denied" => answer(Answer::Permission(PermissionAnswer::Denied)),
         "reply: full" => answer(Answer::Permission(PermissionAnswer::Full)),
-        "link: beat" => Body::Link(LinkMessage::Beat { sequence: 300 }),
+        "link: beat" => Body::Link(LinkMessage::Beat { sequence: 300, age_ms: 0 }),
+        "link: beat that says how old its process is" => {
+            Body::Link(LinkMessage::Beat { sequence: 300, age_ms: 86_400_000 })
+        }
         "link: farewell" => Body::Link(LinkMessage::Farewell),
         "link: repair" => {
             let floors = vec![(Partition(0), 7), (Partition(255), 0)];
