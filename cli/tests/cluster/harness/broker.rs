@@ -24,6 +24,13 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker with these flags and waits until it is ready.
     pub fn start(flags: &[&str]) -> Self {
+        let broker = Self::launch(flags);
+        eventually("a ready broker", || broker.is_ready().then_some(()));
+        broker
+    }
+
+    /// Starts a broker with these flags and waits until it knows its ports.
+    pub fn launch(flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
         command.env_clear().args(["broker", "--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0"]);
         command.args(["--log-format", "json"]).args(flags);
@@ -33,14 +40,17 @@ impl Broker {
             (entry["message"] == "listening").then_some(())?;
             Some(["listen", "operations"].map(|field| entry[field].as_str().unwrap().parse().unwrap()))
         });
-        let broker = Self { process, address, operations };
-        eventually("a ready broker", || broker.is_ready().then_some(()));
-        broker
+        Self { process, address, operations }
     }
 
     /// Where clients and REST callers connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its metrics and its health are shown.
+    pub fn operations(&self) -> SocketAddr {
+        self.operations
     }
 
     /// Whether it says that it is ready. A broker that does not answer is not.
@@ -89,6 +99,11 @@ impl Broker {
     /// Asks it to drain.
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
     }
 
     /// Waits for its end.

@@ -50,6 +50,11 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the end of a process", || self.child.try_wait().unwrap())

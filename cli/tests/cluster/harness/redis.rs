@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use super::process::Process;
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_millis(500);
 
+/// Ports that the system gives to nobody who asks for any port. It would give away others while Redis is not there.
+const PORTS: Range<u16> = 20_000..32_000;
+
 /// A running Redis.
 pub struct Redis {
     process: Process,
@@ -22,8 +26,12 @@ pub struct Redis {
 impl Redis {
     /// Starts it and waits until it answers.
     pub fn start() -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        Self::start_at(free)
+        Self::start_at(eventually("a free port", || free(rand::random_range(PORTS))))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn start_at(address: SocketAddr) -> Self {
@@ -70,4 +78,9 @@ impl Redis {
         self.process.kill();
         *self = Self::start_at(self.address);
     }
+}
+
+/// The address with this port, if nobody has it.
+fn free(port: u16) -> Option<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok()
 }

@@ -1,0 +1,76 @@
+//! The figures of a run, for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Cause;
+use crate::record::{Kind, PublisherKind, Record};
+
+/// See the module. Some are counted by the audit.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Sent and acknowledged, by clients and by callers.
+    published: [[usize; 2]; 2],
+    /// Received by plain and by reliable clients.
+    delivered: [usize; 2],
+    stays: [usize; 2],
+    /// To the same node, and to another one.
+    recoveries: [u32; 2],
+    repeats: u32,
+    gaps: f64,
+    incidents: usize,
+    pub(super) ends: BTreeMap<Cause, usize>,
+    pub(super) plain_losses: usize,
+    pub(super) unsent: usize,
+}
+
+impl Report {
+    pub(super) fn of(record: &Record) -> Self {
+        let mut report =
+            Self { gaps: record.gaps.values().sum(), incidents: record.incidents.len(), ..Self::default() };
+        for publisher in &record.publishers {
+            let counts = &mut report.published[usize::from(publisher.kind == PublisherKind::Caller)];
+            counts[0] += publisher.messages.len();
+            counts[1] += publisher.messages.iter().filter(|message| message.acknowledged.is_some()).count();
+        }
+        for client in &record.clients {
+            let index = usize::from(client.kind == Kind::Reliable);
+            report.stays[index] += client.stays.len();
+            report.delivered[index] += client.stays.iter().map(|stay| stay.received.len()).sum::<usize>();
+        }
+        let publishers = record.publishers.iter().flat_map(|publisher| &publisher.stays);
+        for stay in record.clients.iter().flat_map(|client| &client.stays).chain(publishers) {
+            report.repeats += stay.repeats;
+            for (sum, count) in report.recoveries.iter_mut().zip(stay.recoveries) {
+                *sum += count;
+            }
+        }
+        report
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [[sent, acknowledged], [called, accepted]] = self.published;
+        let [plain, reliable] = self.delivered;
+        let [plain_stays, reliable_stays] = self.stays;
+        let [here, elsewhere] = self.recoveries;
+        writeln!(f, "  published   {sent} by clients, {acknowledged} acknowledged")?;
+        writeln!(f, "              {called} over REST, {accepted} answered 202")?;
+        writeln!(f, "  delivered   {reliable} to reliable clients in {reliable_stays} sessions")?;
+        writeln!(f, "              {plain} to plain clients in {plain_stays} connections")?;
+        writeln!(
+            f,
+            "  recoveries  {here} at the same node, {elsewhere} at another, {} repeats",
+            self.repeats
+        )?;
+        write!(f, "  ended       {} sessions", self.ends.values().sum::<usize>())?;
+        for (cause, count) in &self.ends {
+            write!(f, ", {cause} {count}")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "  missed      {} by plain clients during faults", self.plain_losses)?;
+        writeln!(f, "              {} by reliable clients, died with their node", self.unsent)?;
+        write!(f, "  faults      {} of nodes and Redis; {} gaps counted as lost", self.incidents, self.gaps)
+    }
+}
