@@ -11,8 +11,8 @@ pub(crate) struct Record {
     pub(crate) publishers: Vec<Publisher>,
     pub(crate) clients: Vec<Transcript>,
     pub(crate) incidents: Vec<Incident>,
-    /// Connections that a broker's log says have ended, by id: where, and the category of the reason.
-    pub(crate) ends: BTreeMap<String, Vec<(Run, String)>>,
+    /// What the brokers' logs say of connections that have ended, by their ids.
+    pub(crate) ends: BTreeMap<String, Vec<Told>>,
     /// Gaps that could not be closed, as each broker counted them.
     pub(crate) gaps: BTreeMap<Run, f64>,
 }
@@ -117,6 +117,14 @@ pub(crate) enum End {
     Refused,
     /// A reliable client gave up after it had tried for as long as a session is kept.
     GaveUp,
+}
+
+/// What a broker says of a connection that it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) run: Run,
+    pub(crate) at: Duration,
+    pub(crate) category: String,
 }
 
 /// A fault as it happened.

@@ -35,7 +35,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the environment.
     pub(crate) fn from_environment() -> Self {
-        let seeds: String = variable("CHAOS_SEED", "1,2,3".to_owned());
+        let seeds: String = variable("CHAOS_SEED", "170,277,291".to_owned());
         Self {
             seeds: seeds.split(',').map(|seed| seed.parse().expect("CHAOS_SEED is a number")).collect(),
             length: Duration::from_secs(variable("CHAOS_SECONDS", 8)),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::harness::{Broker, Redis, eventually};
-use crate::record::{Incident, Run, Trouble};
+use crate::record::{Incident, Run, Told, Trouble};
 use crate::relay::Relay;
 use crate::schedule::{Fault, Schedule};
 use crate::support::PRIMARY_KEY;
@@ -19,6 +19,10 @@ use crate::world::{Door, World};
 
 /// Time between two looks at what is due.
 const LOOK: Duration = Duration::from_millis(10);
+/// Longest wait for a broker that may not be able to say whether it is ready. Faults begin and end late by it.
+const GLANCE: Duration = Duration::from_millis(100);
+/// By how much at most a fault may begin or end late without a word.
+const LATE: Duration = Duration::from_millis(500);
 /// Time between two looks at the metrics of the brokers: what a killed one had counted is known up to then.
 const COUNT: Duration = Duration::from_millis(1000);
 /// How long whoever runs brokers waits before it starts one again that could not start.
@@ -44,7 +48,7 @@ pub(crate) struct Stage {
 /// What brokers have said and counted, of all lives.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    pub(crate) ends: BTreeMap<String, Vec<(Run, String)>>,
+    pub(crate) ends: BTreeMap<String, Vec<Told>>,
     pub(crate) gaps: BTreeMap<Run, f64>,
     pub(crate) logs: Vec<(Run, String)>,
 }
@@ -146,7 +150,11 @@ impl Stage {
             let is_due = |(at, _): &(Duration, Step)| *at <= now;
             let mut due: Vec<(Duration, Step)> = self.due.extract_if(.., |step| is_due(step)).collect();
             due.sort_by_key(|(at, _)| *at);
-            for (_, step) in due {
+            for (at, step) in due {
+                let late = self.world.now() - at;
+                if late > LATE {
+                    println!("  {:>8.3} s  {late:?} late: {step:?}", (at - beginning).as_secs_f64());
+                }
                 self.step(step);
             }
             self.count();
@@ -202,7 +210,7 @@ impl Stage {
                     self.bury(node);
                     self.due.push((now + AGAIN, Step::Start { node, incident }));
                 }
-                Look::NotNow => self.due.push((now + 5 * LOOK, step)),
+                Look::NotNow => self.due.push((now + 10 * LOOK, step)),
             },
             Step::Resume { node, incident } => {
                 self.nodes[node].is_paused = false;
@@ -293,7 +301,7 @@ impl Stage {
         let node = &mut self.nodes[node];
         match &mut node.broker {
             Some(_) if node.is_paused => Look::NotNow,
-            Some(broker) => match (broker.has_ended(), broker.is_ready()) {
+            Some(broker) => match (broker.has_ended(), broker.is_ready_within(GLANCE)) {
                 (true, _) => Look::CouldNotStart,
                 (false, true) => Look::Ready,
                 (false, false) => Look::NotNow,
@@ -345,9 +353,10 @@ impl Stage {
                 continue;
             };
             if entry["message"] == "connection ended" {
-                let [connection, category] = ["connection", "category"].map(|field| entry[field].as_str());
-                let (connection, category) = (connection.unwrap().to_owned(), category.unwrap().to_owned());
-                self.evidence.ends.entry(connection).or_default().push((run, category));
+                let field = |name: &str| entry[name].as_str().unwrap().to_owned();
+                let at = self.world.time_of(&field("timestamp"));
+                let told = Told { run, at, category: field("category") };
+                self.evidence.ends.entry(field("connection")).or_default().push(told);
             }
         }
         self.evidence.logs.push((run, log));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -16,10 +16,15 @@ use crate::support::Token;
 /// The hub of all clients.
 pub(crate) const HUB: &str = "chat";
 
+/// Seconds.
+const DAY: f64 = 86_400.0;
+
 /// See the module.
 pub(crate) struct World {
     pub(crate) seed: u64,
     beginning: Instant,
+    /// The same by the clock that logs use.
+    beginning_by_clock: SystemTime,
     doors: Mutex<Vec<Option<Door>>>,
     tokens: Mutex<HashMap<String, String>>,
     pub(crate) orders: watch::Sender<Orders>,
@@ -62,6 +67,7 @@ impl World {
         Self {
             seed,
             beginning: Instant::now(),
+            beginning_by_clock: SystemTime::now(),
             doors: Mutex::new(vec![None; nodes]),
             tokens: Mutex::default(),
             orders: watch::Sender::new(Orders::default()),
@@ -72,6 +78,14 @@ impl World {
     /// Time since the beginning.
     pub(crate) fn now(&self) -> Duration {
         self.beginning.elapsed()
+    }
+
+    /// When a broker wrote a line of its log with this time of day, `2026-01-31T12:34:56.789Z`. A run is shorter than a day.
+    pub(crate) fn time_of(&self, timestamp: &str) -> Duration {
+        let (_, time) = timestamp.trim_end_matches('Z').split_once('T').expect("a date and a time");
+        let of_day = time.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap());
+        let beginning = self.beginning_by_clock.duration_since(UNIX_EPOCH).unwrap().as_secs_f64() % DAY;
+        Duration::from_secs_f64((of_day - beginning).rem_euclid(DAY))
     }
 
     /// A broker that is there now, any of them. One that stands still or is cut off is there.
@@ -96,20 +110,20 @@ impl World {
     pub(crate) fn client_path(&self, door: Door) -> String {
         let audience = format!("http://{}/client/hubs/{HUB}", door.address);
         let roles = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
-        let token = self.token(audience, |token| token.roles(roles));
+        let token = self.token(&audience, |token| token.roles(roles));
         format!("/client/hubs/{HUB}?access_token={token}")
     }
 
     /// Path of a call that sends to a group, and its token.
     pub(crate) fn send_call(&self, door: Door, group: &str) -> (String, String) {
         let path = format!("/api/hubs/{HUB}/groups/{group}/:send?api-version=2024-12-01");
-        let token = self.token(format!("http://{}{path}", door.address), |token| token);
+        let token = self.token(&format!("http://{}{path}", door.address), |token| token);
         (path, token)
     }
 
-    fn token(&self, audience: String, finish: impl Fn(Token) -> Token) -> String {
-        let make = || finish(Token::for_audience(&audience)).sign();
-        self.tokens.lock().unwrap().entry(audience.clone()).or_insert_with(make).clone()
+    fn token(&self, audience: &str, finish: impl Fn(Token) -> Token) -> String {
+        let make = || finish(Token::for_audience(audience)).sign();
+        self.tokens.lock().unwrap().entry(audience.to_owned()).or_insert_with(make).clone()
     }
 
     /// Changes the orders.

@@ -5,13 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::died;
-use crate::record::{Record, Run, Stay, Trouble};
+use crate::record::{Record, Run, Stay, Told, Trouble};
 
 /// How long before its client's last socket was lost a node may have died.
 const EARLIER: Duration = Duration::from_secs(5);
-/// Category of a session for which nobody came back.
-const ABANDONED: &str = "Normal";
-
+/// How long after its client has been told of an end a broker may have said so in its log.
+const LATE_LINE: Duration = Duration::from_millis(100);
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
@@ -74,9 +73,10 @@ impl FromStr for Accepted {
 
 /// Why the session of this stay ended.
 pub(super) fn cause(record: &Record, stay: &Stay) -> Cause {
-    let told = record.ends.get(&stay.connection).and_then(|ends| ends.last());
-    // A session for which nobody came ends as `Normal`, long after its client has been told elsewhere.
-    if let Some((run, category)) = told.filter(|(_, category)| category != ABANDONED) {
+    // Afterwards, a session that is left behind ends as well, for other reasons.
+    let is_before = |told: &&Told| told.at <= stay.ended + LATE_LINE;
+    let told = record.ends.get(&stay.connection).and_then(|ends| ends.iter().find(is_before));
+    if let Some(Told { run, category, .. }) = told {
         return match category.as_str() {
             "ServiceTransientError" if record.gaps.get(run).is_some_and(|gaps| *gaps > 0.0) => Cause::Gap,
             "ServiceReload" => Cause::Stopped,
@@ -95,7 +95,7 @@ pub(super) fn cause(record: &Record, stay: &Stay) -> Cause {
     }
     match stay.asked.last() {
         Some(asked) if asked.node != holder.node => Cause::Elsewhere,
-        _ => told.map_or(Cause::Unexplained, |(_, category)| Cause::Category(category.clone())),
+        _ => Cause::Unexplained,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::record::Trouble;
+use crate::record::{Told, Trouble};
 
 const RUN: Run = Run { node: 0, life: 1 };
 const OTHER: Run = Run { node: 1, life: 1 };
@@ -173,13 +173,21 @@ fn the_causes_of_ends_are_told_apart() {
         assert_eq!(found(&record, ""), [Broken::Ended(expected)]);
     };
     fn log(record: &mut Record, category: &str) {
-        record.ends.insert("c".to_owned(), vec![(OTHER, category.to_owned())]);
+        let told = Told { run: OTHER, at: at(29.0), category: category.to_owned() };
+        record.ends.insert("c".to_owned(), vec![told]);
     }
     check(|_| {}, Cause::Unexplained);
     check(|record| record.clients[0].stays[0].asked = vec![RUN], Cause::Elsewhere);
     check(|record| record.clients[0].stays[0].asked = vec![OTHER], Cause::Unexplained);
     check(|record| log(record, "SlowClient"), Cause::Slow);
     check(|record| log(record, "ServiceReload"), Cause::Stopped);
+    check(
+        |record| {
+            log(record, "SlowClient");
+            record.ends.get_mut("c").unwrap()[0].at = at(40.0);
+        },
+        Cause::Unexplained,
+    );
     check(|record| log(record, "BadRequest"), Cause::Category("BadRequest".to_owned()));
     // A broker that ends a session for a gap has to count the gap.
     check(|record| log(record, "ServiceTransientError"), Cause::Category("ServiceTransientError".to_owned()));

@@ -48,20 +48,24 @@ impl Broker {
         self.address
     }
 
-    /// Where its metrics and its health are shown.
-    pub fn operations(&self) -> SocketAddr {
-        self.operations
-    }
-
     /// Whether it says that it is ready. A broker that does not answer is not.
     pub fn is_ready(&self) -> bool {
-        self.page("/health/ready").is_some_and(|page| page.starts_with("HTTP/1.1 200 "))
+        self.is_ready_within(PAGE)
+    }
+
+    /// The same, if it does not answer in this time.
+    pub fn is_ready_within(&self, limit: Duration) -> bool {
+        self.page_within("/health/ready", limit).is_some_and(|page| page.starts_with("HTTP/1.1 200 "))
     }
 
     /// Head and body of a page of the operations listener, if it is answered.
     pub fn page(&self, path: &str) -> Option<String> {
-        let mut socket = TcpStream::connect_timeout(&self.operations, PAGE).ok()?;
-        socket.set_read_timeout(Some(PAGE)).unwrap();
+        self.page_within(path, PAGE)
+    }
+
+    fn page_within(&self, path: &str, limit: Duration) -> Option<String> {
+        let mut socket = TcpStream::connect_timeout(&self.operations, limit).ok()?;
+        socket.set_read_timeout(Some(limit)).unwrap();
         write!(socket, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
         let mut page = String::new();
         socket.read_to_string(&mut page).ok()?;
