@@ -80,9 +80,14 @@ impl Secured {
     }
 }
 
+/// The next message that is no ping.
 async fn next(socket: &mut WebSocketStream<TlsStream<TcpStream>>) -> Value {
-    let message = within_deadline("a message", socket.next()).await.unwrap().unwrap();
-    serde_json::from_str(message.to_text().unwrap()).unwrap()
+    loop {
+        let message = within_deadline("a message", socket.next()).await.unwrap().unwrap();
+        if !message.is_ping() {
+            return serde_json::from_str(message.to_text().unwrap()).unwrap();
+        }
+    }
 }
 
 async fn send(socket: &mut WebSocketStream<TlsStream<TcpStream>>, message: Value) {

@@ -24,7 +24,7 @@ use super::*;
 use crate::auth::key::AccessKey;
 use crate::auth::token::{Minting, mint_client};
 use crate::backplane::{
-    Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook,
+    Applied, Arrival, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Overview,
     PartitionSet, Position, Receipt,
 };
 use crate::config::{Given, Kept, Machine, Place, Raw, check, entry};
@@ -75,12 +75,6 @@ impl Bus for Breaking {
         self.bus.publish(channel, envelope, receipt)
     }
 
-    fn room(&self) -> Option<BoxFuture<'static, ()>> {
-        let room = Arc::clone(&self.room);
-        let is_crowded = room.is_crowded.load(Ordering::Relaxed);
-        is_crowded.then(|| async move { room.made.notified().await }.boxed())
-    }
-
     fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
         if matches!(channel, Channel::Topic(topic) if topic.hub.as_str() == "slow") {
             let is_watched = Arc::clone(&self.is_watched);
@@ -93,6 +87,22 @@ impl Bus for Breaking {
 
     fn unwatch(&self, _: &Channel) {}
 
+    fn flush(&self) -> BoxFuture<'static, ()> {
+        self.bus.flush()
+    }
+
+    fn leave(&self) -> BoxFuture<'static, ()> {
+        self.bus.leave()
+    }
+}
+
+impl Overview for Breaking {
+    fn room(&self) -> Option<BoxFuture<'static, ()>> {
+        let room = Arc::clone(&self.room);
+        let is_crowded = room.is_crowded.load(Ordering::Relaxed);
+        is_crowded.then(|| async move { room.made.notified().await }.boxed())
+    }
+
     fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
         self.bus.position(partitions)
     }
@@ -100,14 +110,6 @@ impl Bus for Breaking {
     fn outlook(&self) -> Outlook {
         let fault = self.is_broken.load(Ordering::Relaxed).then_some(LinkFault::Deaf);
         Outlook { fault, ..self.bus.outlook() }
-    }
-
-    fn flush(&self) -> BoxFuture<'static, ()> {
-        self.bus.flush()
-    }
-
-    fn leave(&self) -> BoxFuture<'static, ()> {
-        self.bus.leave()
     }
 }
 

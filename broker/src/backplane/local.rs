@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    Arrival, Bus, BusError, BusFull, Channel, Envelope, Number, Outlook, PartitionSet, Position, Receipt,
-    Receiver,
+    Arrival, Bus, BusError, BusFull, Channel, Envelope, Number, Outlook, Overview, PartitionSet, Position,
+    Receipt, Receiver,
 };
 
 /// See the module.
@@ -40,19 +40,21 @@ impl Bus for LocalBus {
 
     fn unwatch(&self, _: &Channel) {}
 
-    fn position(&self, _: &PartitionSet) -> Option<Vec<Position>> {
-        Some(Vec::new())
-    }
-
-    fn outlook(&self) -> Outlook {
-        Outlook::alone()
-    }
-
     fn flush(&self) -> BoxFuture<'static, ()> {
         ready(()).boxed()
     }
 
     fn leave(&self) -> BoxFuture<'static, ()> {
         ready(()).boxed()
+    }
+}
+
+impl Overview for LocalBus {
+    fn position(&self, _: &PartitionSet) -> Option<Vec<Position>> {
+        Some(Vec::new())
+    }
+
+    fn outlook(&self) -> Outlook {
+        Outlook::alone()
     }
 }

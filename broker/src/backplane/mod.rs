@@ -26,7 +26,7 @@ use crate::model::command::Topic;
 
 /// Carries envelopes to every node that watches their channel, the sender's own included. Fan-out to sockets is never
 /// its task.
-pub trait Bus: Send + Sync + 'static {
+pub trait Bus: Overview {
     /// Queues for the nodes that watch `channel`, and gives the number by which they know it; keeps the order of calls;
     /// never waits for the network. `receipt` is told what became of it.
     ///
@@ -45,6 +45,16 @@ pub trait Bus: Send + Sync + 'static {
     /// Ends the wish. Envelopes that are under way may still arrive.
     fn unwatch(&self, channel: &Channel);
 
+    /// Resolves when all that was published has gone out, or will not any more.
+    fn flush(&self) -> BoxFuture<'static, ()>;
+
+    /// Tells the others that this run of the node has ended and that nothing of it is left; resolves when that and all
+    /// that was published before it has gone out, or will not any more. The last call.
+    fn leave(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What a bus can tell of itself and of the other nodes.
+pub trait Overview: Send + Sync + 'static {
     /// How far the node is with what all nodes, itself included, publish to these partitions; nothing while something is
     /// missing, or may be. What has come has been given to the receiver before.
     fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>>;
@@ -57,13 +67,6 @@ pub trait Bus: Send + Sync + 'static {
     fn room(&self) -> Option<BoxFuture<'static, ()>> {
         None
     }
-
-    /// Resolves when all that was published has gone out, or will not any more.
-    fn flush(&self) -> BoxFuture<'static, ()>;
-
-    /// Tells the others that this run of the node has ended and that nothing of it is left; resolves when that and all
-    /// that was published before it has gone out, or will not any more. The last call.
-    fn leave(&self) -> BoxFuture<'static, ()>;
 }
 
 /// Is told how many nodes an envelope was handed to once its order among all that was published to its channel is

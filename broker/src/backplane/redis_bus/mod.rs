@@ -31,8 +31,8 @@ use super::lanes::{Heard, RingLimits, Sent, Step};
 use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
 use super::wire::{Body, LinkMessage, Unsealed};
 use super::{
-    Bus, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Partition, PartitionSet,
-    Position, Receipt, Receiver,
+    Bus, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Overview, Partition,
+    PartitionSet, Position, Receipt, Receiver,
 };
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
@@ -276,20 +276,6 @@ impl Bus for RedisBus {
         lock(&self.inner.wishes).leave(&name, Instant::now());
     }
 
-    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
-        lock(&self.inner.ears).heard.position(partitions)
-    }
-
-    fn outlook(&self) -> Outlook {
-        let fault = self.inner.fault();
-        let (others, unheard) = lock(&self.inner.nodes).standings();
-        Outlook { fault, others, unheard }
-    }
-
-    fn room(&self) -> Option<BoxFuture<'static, ()>> {
-        self.inner.links.get().and_then(|(links, _)| links.room())
-    }
-
     fn flush(&self) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.inner);
         let flush = async move {
@@ -305,6 +291,22 @@ impl Bus for RedisBus {
     fn leave(&self) -> BoxFuture<'static, ()> {
         self.inner.say_farewell();
         self.flush()
+    }
+}
+
+impl Overview for RedisBus {
+    fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
+        lock(&self.inner.ears).heard.position(partitions)
+    }
+
+    fn outlook(&self) -> Outlook {
+        let fault = self.inner.fault();
+        let (others, unheard) = lock(&self.inner.nodes).standings();
+        Outlook { fault, others, unheard }
+    }
+
+    fn room(&self) -> Option<BoxFuture<'static, ()>> {
+        self.inner.links.get().and_then(|(links, _)| links.room())
     }
 }
 

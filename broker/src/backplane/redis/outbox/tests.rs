@@ -171,3 +171,32 @@ fn whoever_waits_for_room_does_so_while_the_server_takes_something_now_and_then(
     case.outbox.moved(A, case.now);
     assert_eq!(case.outbox.crowded_until(case.now), None, "there is room");
 }
+
+#[test]
+fn a_server_refuses_until_it_takes_something() {
+    let mut case = Case::new(10);
+    assert!(!case.outbox.is_refused());
+    assert!(!case.outbox.set_refused(A, false));
+    assert!(case.outbox.set_refused(B, true) && !case.outbox.set_refused(B, true));
+    assert!(!case.outbox.set_refused(A, false));
+    assert!(case.outbox.is_refused(), "one of them is enough");
+    assert!(case.outbox.set_refused(B, false));
+    assert!(!case.outbox.is_refused());
+}
+
+#[test]
+fn what_waits_longest_tells_how_long_anything_waits() {
+    let mut case = Case::new(10);
+    assert_eq!(case.outbox.waiting(case.now), Duration::ZERO);
+    case.second_moves();
+    let second = Duration::from_secs(1);
+    for partition in [2, 1] {
+        case.push(partition, "a").unwrap();
+        case.now += second;
+    }
+    assert_eq!(case.outbox.waiting(case.now), 2 * second);
+    let batch = case.take(B);
+    assert_eq!(case.outbox.waiting(case.now), second);
+    case.outbox.finish(B, Load::default(), batch);
+    assert_eq!(case.outbox.waiting(case.now), 2 * second, "it must go again");
+}

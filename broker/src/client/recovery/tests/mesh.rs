@@ -7,8 +7,8 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::*;
 use crate::backplane::{
-    Arrival, BusError, BusFull, Channel, Envelope, Number, Outlook, PartitionSet, Position, Receipt,
-    Receiver, Standing,
+    Arrival, BusError, BusFull, Channel, Envelope, Number, Outlook, Overview, PartitionSet, Position,
+    Receipt, Receiver, Standing,
 };
 
 /// What takes a while over a network, so that much happens meanwhile.
@@ -117,6 +117,17 @@ impl Bus for MeshBus {
         }
     }
 
+    fn flush(&self) -> BoxFuture<'static, ()> {
+        ready(()).boxed()
+    }
+
+    fn leave(&self) -> BoxFuture<'static, ()> {
+        self.mesh.upgrade().unwrap().end(&self.id);
+        ready(()).boxed()
+    }
+}
+
+impl Overview for MeshBus {
     fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
         let mesh = self.mesh.upgrade()?;
         let node = mesh.node(&self.id);
@@ -136,14 +147,5 @@ impl Bus for MeshBus {
         let ended = self.mesh.upgrade().map(|mesh| mesh.ended.lock().unwrap().clone()).unwrap_or_default();
         let others = ended.into_iter().map(|node| (node, Standing::Gone)).collect();
         Outlook { fault: None, others, unheard: Standing::Silent }
-    }
-
-    fn flush(&self) -> BoxFuture<'static, ()> {
-        ready(()).boxed()
-    }
-
-    fn leave(&self) -> BoxFuture<'static, ()> {
-        self.mesh.upgrade().unwrap().end(&self.id);
-        ready(()).boxed()
     }
 }
