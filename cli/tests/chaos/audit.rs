@@ -26,6 +26,8 @@ use crate::record::{
 /// the nodes take to notice it.
 const BEFORE: Duration = Duration::from_millis(1000);
 const AFTER: Duration = Duration::from_millis(3000);
+/// How long a message may be under way: what waits for Redis, and then for what came before it.
+const UNDER_WAY: Duration = Duration::from_secs(20);
 
 /// What a promise was broken by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,11 @@ pub(crate) enum Broken {
     },
     /// Nobody sent it, or it is of a group that the client had not joined.
     Strange {
+        publisher: u32,
+        number: u32,
+    },
+    /// It had been acknowledged long before the client joined.
+    Stale {
         publisher: u32,
         number: u32,
     },
@@ -116,9 +123,14 @@ impl Audit<'_> {
         }
         for (&number, receipts) in &received {
             let publisher = self.record.publishers.get(number as usize);
-            match publisher.filter(|publisher| stay.joined.iter().any(|(group, _)| *group == publisher.group))
-            {
-                Some(publisher) => broken.extend(once_and_in_order(publisher, receipts)),
+            let since = |publisher: &Publisher| {
+                stay.joined.iter().find(|(group, _)| *group == publisher.group).map(|(_, since)| *since)
+            };
+            match publisher.and_then(|publisher| Some((publisher, since(publisher)?))) {
+                Some((publisher, since)) => {
+                    broken.extend(once_and_in_order(publisher, receipts));
+                    broken.extend(stale(publisher, receipts, since));
+                }
                 None => broken.extend(receipts.iter().map(strange)),
             }
         }
@@ -221,6 +233,17 @@ fn once_and_in_order(publisher: &Publisher, receipts: &[Receipt]) -> Vec<Broken>
         *last = number.max(*last);
     }
     broken
+}
+
+/// What was acknowledged so long before the join that it cannot have been under way.
+fn stale(publisher: &Publisher, receipts: &[Receipt], since: Duration) -> Vec<Broken> {
+    let is_stale = |receipt: &&Receipt| {
+        let publication = publisher.messages.get((receipt.number as usize).wrapping_sub(1));
+        let acknowledged = publication.and_then(|publication| publication.acknowledged);
+        acknowledged.is_some_and(|acknowledged| acknowledged + UNDER_WAY < since)
+    };
+    let broken = |receipt: &Receipt| Broken::Stale { publisher: receipt.publisher, number: receipt.number };
+    receipts.iter().filter(is_stale).map(broken).collect()
 }
 
 fn is_in_scope(publisher: &Publisher, publication: &Publication, scope: u32) -> bool {

@@ -99,6 +99,17 @@ fn what_nobody_sent_or_is_not_for_the_client_is_found() {
 }
 
 #[test]
+fn what_is_older_than_the_membership_by_far_is_found() {
+    let with = |since: f64| {
+        let mut old = stay(1..=20, End::Finished);
+        old.joined = vec![(0, at(since))];
+        found(&record(Kind::Reliable, vec![old]), ACCEPTS_ALL)
+    };
+    assert_eq!(with(21.0), []);
+    assert_eq!(with(22.0), [Broken::Stale { publisher: 0, number: 1 }]);
+}
+
+#[test]
 fn a_hole_in_the_numbers_of_a_connection_is_found() {
     let mut holed = stay(1..=20, End::Finished);
     holed.received.iter_mut().skip(5).for_each(|receipt| receipt.sequence = receipt.sequence.map(|n| n + 1));
