@@ -473,6 +473,10 @@ pub struct Repair {
     /// The asker's number of the question.
     #[prost(uint64, tag = "2")]
     pub question: u64,
+    /// Only envelopes that were published so many milliseconds ago at most; 0: no bound. A node that does not know this
+    /// gives older ones too.
+    #[prost(uint64, tag = "3")]
+    pub within_ms: u64,
 }
 /// Nested message and enum types in `Repair`.
 pub mod repair {

@@ -23,6 +23,8 @@ pub(crate) struct Heard<T> {
     deaf: PartitionSet,
     /// Where somebody of whom we do not know yet may have published while we were deaf.
     doubtful: PartitionSet,
+    /// Since when there are such.
+    doubtful_since: Option<Instant>,
     /// Since when we hear everything; absent when it has always been so.
     hearing_since: Option<Instant>,
     due_at: Option<Instant>,
@@ -63,6 +65,7 @@ impl<T> Heard<T> {
             questions: 0,
             deaf: PartitionSet::default(),
             doubtful: PartitionSet::default(),
+            doubtful_since: None,
             hearing_since: None,
             due_at: None,
         }
@@ -98,6 +101,7 @@ impl<T> Heard<T> {
         self.forget_doubts(now);
         self.deaf.add(partitions);
         self.doubtful.add(partitions);
+        self.doubtful_since.get_or_insert(now);
         for at in 0..self.origins.len() {
             self.with(at, now, steps, |origin, around| origin.on_deaf(partitions, is_first, around));
         }
@@ -206,7 +210,7 @@ impl<T> Heard<T> {
     }
 
     /// Nothing can be said about what it published before, unless we were deaf of late: then it may have started meanwhile,
-    /// and is asked for everything. Its ring decides.
+    /// and is asked for everything since. Its ring decides.
     fn welcome(&mut self, key: Key, sequence: u64, now: Instant, steps: &mut Vec<Step<T>>) -> usize {
         for at in 0..self.origins.len() {
             if *self.origins[at].id() == key.node {
@@ -215,7 +219,8 @@ impl<T> Heard<T> {
         }
         self.forget_doubts(now);
         self.runs += 1;
-        let mut origin = Origin::new((key.node.clone(), key.epoch), self.runs, sequence, now);
+        let since = self.doubtful_since.unwrap_or(now);
+        let mut origin = Origin::new((key.node.clone(), key.epoch), self.runs, (sequence, since), now);
         origin.begin_deaf(&self.doubtful);
         let at = self.make_room(origin, now, steps);
         self.places.insert(key, at);
@@ -244,6 +249,7 @@ impl<T> Heard<T> {
         let is_steady = self.hearing_since.is_some_and(|since| now.duration_since(since) >= STEADY);
         if self.deaf.is_empty() && is_steady {
             self.doubtful = PartitionSet::default();
+            self.doubtful_since = None;
         }
     }
 }

@@ -24,7 +24,7 @@ use codec::ids::NodeId;
 
 use super::{Partition, PartitionSet};
 pub(super) use heard::Heard;
-pub(super) use ring::RingLimits;
+pub(super) use ring::{Missed, RingLimits};
 pub(super) use sender::Sent;
 
 /// How long what has arrived waits for an answer that brings nothing.
@@ -40,6 +40,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const SILENT: Duration = Duration::from_secs(5);
 /// What is published in one partition may come so much later than what was published after it in another one.
 const SKEW: Duration = Duration::from_secs(5);
+/// What was published so long before it can matter may come all the same: it waits for Redis, and is late by [`SKEW`].
+const EARLIER: Duration = Duration::from_secs(15);
 /// After so long with everything in order, every living node has been heard.
 const STEADY: Duration = Duration::from_secs(10);
 /// The channels of who has said nothing for so long are forgotten.
@@ -100,6 +102,9 @@ pub(crate) struct Question {
     pub(crate) number: u64,
     /// What is wanted: all that was published to these partitions after these numbers.
     pub(crate) floors: Vec<(Partition, u64)>,
+    /// How old that may be. Where no number is known, it would be all that the process has ever published: members who
+    /// came later would get what is none of their business.
+    pub(crate) within: Duration,
 }
 
 /// What is to be done next, in the order given.

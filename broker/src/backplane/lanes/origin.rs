@@ -9,8 +9,8 @@ use super::channels::{Channels, Run};
 use super::held::{Held, Place};
 use super::lane::{Gap, Lane, State};
 use super::{
-    ASK_AGAIN, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, OWED_FOR, Part, PartitionSet, Question, SILENT,
-    SKEW, Step,
+    ASK_AGAIN, EARLIER, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, OWED_FOR, Part, PartitionSet, Question,
+    SILENT, SKEW, Step,
 };
 use crate::backplane::Partition;
 
@@ -20,6 +20,8 @@ pub(super) struct Origin<T> {
     id: NodeId,
     epoch: u64,
     run: Run,
+    /// Since when what it publishes matters here: before, it was not there, or we were not.
+    since: Instant,
     /// The highest number that it is known to have given.
     known: u64,
     settled: Settled,
@@ -75,12 +77,18 @@ enum Verdict {
 }
 
 impl<T> Origin<T> {
-    /// A run of a node that is heard for the first time, with this number.
-    pub(super) fn new((id, epoch): (NodeId, u64), run: Run, sequence: u64, now: Instant) -> Self {
+    /// A run of a node that is heard for the first time, with this number, and matters since this time.
+    pub(super) fn new(
+        (id, epoch): (NodeId, u64),
+        run: Run,
+        (sequence, since): (u64, Instant),
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             epoch,
             run,
+            since,
             known: sequence,
             settled: Settled { sequence: 0, next: 0, since: now },
             heard_at: now,
@@ -376,7 +384,8 @@ impl<T> Origin<T> {
         let again_at = now + again_in;
         self.repair = Some(Repair { first, latest: number, answer: None, progress, again_at, again_in });
         self.owes_since.get_or_insert(now);
-        around.steps.push(Step::Ask(Question { origin: self.id.clone(), number, floors }));
+        let within = now.saturating_duration_since(self.since) + EARLIER;
+        around.steps.push(Step::Ask(Question { origin: self.id.clone(), number, floors, within }));
     }
 
     /// An answer begins. What is not in it will not come.

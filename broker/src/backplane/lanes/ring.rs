@@ -44,8 +44,8 @@ pub(super) struct Ring {
     limits: RingLimits,
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// For each partition the last number that was published to it and is not kept any more, 0 when there is none.
-    gone: Box<[u64; Partition::COUNT]>,
+    /// For each partition what was published to it last and is not kept any more, if there is such.
+    gone: Box<[Option<Gone>; Partition::COUNT]>,
 }
 
 #[derive(Debug)]
@@ -53,6 +53,12 @@ struct Entry {
     sequence: u64,
     since: Instant,
     published: Published,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    sequence: u64,
+    since: Instant,
 }
 
 impl Entry {
@@ -63,7 +69,7 @@ impl Entry {
 
 impl Ring {
     pub(super) fn new(limits: RingLimits) -> Self {
-        Self { limits, entries: VecDeque::new(), bytes: 0, gone: Box::new([0; Partition::COUNT]) }
+        Self { limits, entries: VecDeque::new(), bytes: 0, gone: Box::new([None; Partition::COUNT]) }
     }
 
     /// Keeps one more. Numbers rise.
@@ -75,7 +81,7 @@ impl Ring {
     }
 
     /// See [`super::Sent::after`].
-    pub(super) fn after(&mut self, floors: &[(Partition, u64)], now: Instant) -> Missed {
+    pub(super) fn after(&mut self, floors: &[(Partition, u64)], within: Duration, now: Instant) -> Missed {
         self.drop_old(now);
         let mut wanted = [u64::MAX; Partition::COUNT];
         for &(partition, floor) in floors {
@@ -84,11 +90,16 @@ impl Ring {
         }
         let lowest = wanted.iter().copied().min().unwrap_or(u64::MAX);
         let first = self.entries.partition_point(|entry| entry.sequence <= lowest);
-        let is_wanted = |entry: &&Entry| entry.sequence > wanted[usize::from(entry.published.partition.0)];
+        let is_young = |since: Instant| now.saturating_duration_since(since) <= within;
+        let is_wanted = |entry: &&Entry| {
+            entry.sequence > wanted[usize::from(entry.published.partition.0)] && is_young(entry.since)
+        };
         let envelopes = self.entries.range(first..).filter(is_wanted);
         Missed {
             envelopes: envelopes.map(|entry| entry.published.clone()).collect(),
-            is_complete: wanted.iter().zip(self.gone.iter()).all(|(floor, gone)| gone <= floor),
+            is_complete: wanted.iter().zip(self.gone.iter()).all(|(floor, gone)| {
+                gone.is_none_or(|gone| gone.sequence <= *floor || !is_young(gone.since))
+            }),
         }
     }
 
@@ -97,7 +108,8 @@ impl Ring {
             if self.bytes <= self.limits.bytes && now.duration_since(oldest.since) <= self.limits.age {
                 break;
             }
-            self.gone[usize::from(oldest.published.partition.0)] = oldest.sequence;
+            let gone = Gone { sequence: oldest.sequence, since: oldest.since };
+            self.gone[usize::from(oldest.published.partition.0)] = Some(gone);
             self.bytes -= oldest.len();
             self.entries.pop_front();
         }
@@ -120,7 +132,7 @@ mod tests {
 
     fn check(ring: &mut Ring, floors: &[(u8, u64)], now: Instant, expected: &[u8], is_complete: bool) {
         let floors: Vec<_> = floors.iter().map(|&(partition, floor)| (Partition(partition), floor)).collect();
-        let missed = ring.after(&floors, now);
+        let missed = ring.after(&floors, Duration::MAX, now);
         let partitions: Vec<_> = missed.envelopes.iter().map(|published| published.partition.0).collect();
         assert_eq!((partitions.as_slice(), missed.is_complete), (expected, is_complete), "{floors:?}");
     }
@@ -150,6 +162,27 @@ mod tests {
         // What was published elsewhere does not matter.
         check(&mut ring, &[(8, 0)], later, &[8], true);
         check(&mut ring, &[(7, 0), (8, 0)], later, &[8], false);
+    }
+
+    #[test]
+    fn what_is_older_than_is_asked_for_is_neither_given_nor_missing() {
+        let (mut ring, now) = (Ring::new(LIMITS), Instant::now());
+        for (sequence, seconds) in [(1, 0), (2, 30), (3, 50)] {
+            ring.push(sequence, published(sequence as u8, 10), now + Duration::from_secs(seconds));
+        }
+        let mut check = |within: u64, expected: &[u8], is_complete: bool| {
+            let floors = [1, 2, 3].map(|partition| (Partition(partition), 0));
+            let later = now + Duration::from_secs(70);
+            let missed = ring.after(&floors, Duration::from_secs(within), later);
+            let given: Vec<_> = missed.envelopes.iter().map(|published| published.partition.0).collect();
+            assert_eq!((given.as_slice(), missed.is_complete), (expected, is_complete), "{within}");
+        };
+        check(10, &[], true);
+        check(20, &[3], true);
+        check(40, &[2, 3], true);
+        // The first is not kept any more.
+        check(69, &[2, 3], true);
+        check(70, &[2, 3], false);
     }
 
     #[test]

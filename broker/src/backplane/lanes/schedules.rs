@@ -330,7 +330,7 @@ impl World {
     fn answer(&mut self, receiver: usize, question: &Question, is_calm: bool) {
         let Self { rng, weather, now, senders, .. } = self;
         let sender = senders.iter_mut().find(|sender| node(sender.number) == question.origin).unwrap();
-        let (letters, is_complete) = sender.after(&question.floors, *now);
+        let (letters, is_complete) = sender.after(question, *now);
         let mut chunks: Vec<_> = letters.chunks(rng.random_range(1..20)).map(<[_]>::to_vec).collect();
         if chunks.is_empty() {
             chunks.push(Vec::new());

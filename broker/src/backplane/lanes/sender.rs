@@ -3,6 +3,7 @@
 //! It belongs behind one lock together with the queue to Redis, so that the numbers leave in their order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lru::LruCache;
@@ -86,16 +87,15 @@ impl Sent {
         self.last
     }
 
-    /// What was published to these partitions after these numbers, oldest first. At most what the limits let it keep.
-    pub(crate) fn after(&mut self, floors: &[(Partition, u64)], now: Instant) -> Missed {
-        self.ring.after(floors, now)
+    /// What was published to these partitions after these numbers and not longer ago than this, oldest first. At most what
+    /// the limits let it keep.
+    pub(crate) fn after(&mut self, floors: &[(Partition, u64)], within: Duration, now: Instant) -> Missed {
+        self.ring.after(floors, within, now)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn sent() -> Sent {
@@ -149,7 +149,7 @@ mod tests {
         let (mut sent, now) = (sent(), Instant::now());
         let stamp = sent.stamp("a");
         sent.keep(stamp.sequence, (Partition(7), "a".into()), Bytes::from_static(b"one"), now);
-        let missed = sent.after(&[(Partition(7), 0)], now);
+        let missed = sent.after(&[(Partition(7), 0)], Duration::MAX, now);
         assert_eq!(missed.envelopes[0].bytes, "one");
         assert!(missed.is_complete);
     }

@@ -53,7 +53,7 @@ fn set(partitions: &[u8]) -> PartitionSet {
 fn text(step: &Step<u64>) -> String {
     match step {
         Step::Deliver(number) => number.to_string(),
-        Step::Ask(Question { origin, number, floors }) => {
+        Step::Ask(Question { origin, number, floors, .. }) => {
             let floors: Vec<_> =
                 floors.iter().map(|(partition, floor)| format!("{}>{floor}", partition.0)).collect();
             format!("ask {} #{number} {}", origin.as_str(), floors.join(" "))
@@ -506,6 +506,27 @@ fn who_is_heard_first_after_a_deafness_is_asked_for_everything() {
     ear.beat("m", 1, 5, &["ask m #3 7>0 8>0"]);
     ear.wait(1, &[]);
     ear.beat("o", 1, 5, &[]);
+}
+
+#[test]
+fn nobody_is_asked_for_what_is_older_than_what_may_have_been_missed() {
+    let mut ear = Ear::new();
+    let within = |ear: &mut Ear, name: &str| {
+        let mut steps = Vec::new();
+        ear.heard.on_beat((&node(name), 1), 5, ear.now, &mut steps);
+        match steps.as_slice() {
+            [Step::Ask(question)] => question.within - EARLIER,
+            other => panic!("{other:?}"),
+        }
+    };
+    ear.wait(40_000, &[]);
+    ear.deaf(&[7], &[]);
+    ear.wait(2_000, &[]);
+    ear.hearing(&[7], &[]);
+    // It has been there since long before, and could not be heard while we could hear.
+    assert_eq!(within(&mut ear, "n"), Duration::from_secs(2));
+    ear.wait(1_000, &["ask n #2 7>0"]);
+    assert_eq!(within(&mut ear, "m"), Duration::from_secs(3));
 }
 
 #[test]

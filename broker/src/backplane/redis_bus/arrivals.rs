@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::nodes::Met;
 use super::{Ears, Inner, lock};
-use crate::backplane::lanes::{Heard, Incoming, Mark, Part, Question, Step};
+use crate::backplane::lanes::{Heard, Incoming, Mark, Missed, Part, Question, Step};
 use crate::backplane::redis::LinkEvent;
 use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
 use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Number, Partition, PartitionSet};
@@ -109,7 +109,10 @@ impl Inner {
                 }
             }
             LinkMessage::Probe { .. } => {}
-            LinkMessage::Repair { question, floors } => self.repair(&stamp.origin, question, &floors, now),
+            LinkMessage::Repair { question, floors, within } => {
+                let missed = lock(&self.sent).after(&floors, within, now);
+                self.repair(&stamp.origin, question, missed);
+            }
             LinkMessage::Repaired { question, part, envelopes, is_last, is_complete } => {
                 let repaired: Vec<Repaired> = envelopes
                     .into_iter()
@@ -137,8 +140,7 @@ impl Inner {
     }
 
     /// Gives a node what it misses of this one's envelopes.
-    fn repair(&self, asker: &NodeId, question: u64, floors: &[(Partition, u64)], now: Instant) {
-        let missed = lock(&self.sent).after(floors, now);
+    fn repair(&self, asker: &NodeId, question: u64, missed: Missed) {
         self.metrics.repaired(missed.envelopes.len());
         let is_complete = missed.is_complete;
         let mut parts = vec![Vec::new()];
@@ -175,9 +177,9 @@ impl Inner {
                 Step::Deliver(Some((envelope, number))) => {
                     (self.receive)(Arrival::Envelope(envelope, number));
                 }
-                Step::Ask(Question { origin, number, floors }) => {
+                Step::Ask(Question { origin, number, floors, within }) => {
                     self.metrics.asked();
-                    let message = LinkMessage::Repair { question: number, floors };
+                    let message = LinkMessage::Repair { question: number, floors, within };
                     self.tell(&Channel::Node(origin), message);
                 }
                 Step::Lost { origin, partitions } => self.lost(&origin, partitions),

@@ -1,5 +1,7 @@
 //! What buses tell each other about the link itself.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use proto::cluster::{self, envelope, repair, repaired};
 
@@ -24,6 +26,8 @@ pub enum LinkMessage {
         question: u64,
         /// To the channels of which partitions, and after which sequence.
         floors: Vec<(Partition, u64)>,
+        /// How long ago at most, in whole milliseconds. Without a bound it is [`Duration::MAX`].
+        within: Duration,
     },
     /// Brings what was asked for, in one message or several.
     Repaired {
@@ -51,9 +55,10 @@ pub(super) fn encode(message: &LinkMessage) -> envelope::Body {
             envelope::Body::Beat(cluster::Beat { sequence: *sequence, age_ms: *age_ms })
         }
         LinkMessage::Farewell => envelope::Body::Farewell(cluster::Farewell {}),
-        LinkMessage::Repair { question, floors } => envelope::Body::Repair(cluster::Repair {
+        LinkMessage::Repair { question, floors, within } => envelope::Body::Repair(cluster::Repair {
             floors: floors.iter().map(encode_floor).collect(),
             question: *question,
+            within_ms: u64::try_from(within.as_millis()).unwrap_or(0),
         }),
         LinkMessage::Repaired { question, part, envelopes, is_last, is_complete } => {
             envelope::Body::Repaired(cluster::Repaired {
@@ -74,7 +79,11 @@ pub(super) fn beat(message: &cluster::Beat) -> LinkMessage {
 
 pub(super) fn repair(message: cluster::Repair) -> Result<LinkMessage, Malformed> {
     let floors: Result<_, _> = message.floors.into_iter().map(decode_floor).collect();
-    Ok(LinkMessage::Repair { question: message.question, floors: floors? })
+    let within = match message.within_ms {
+        0 => Duration::MAX,
+        bound => Duration::from_millis(bound),
+    };
+    Ok(LinkMessage::Repair { question: message.question, floors: floors?, within })
 }
 
 pub(super) fn repaired(message: cluster::Repaired) -> Result<LinkMessage, Malformed> {

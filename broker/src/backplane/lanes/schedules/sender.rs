@@ -84,8 +84,8 @@ impl Sender {
         self.links[0].is_up.then(|| doubtful.map_or(self.sent.last(), |first| first - 1))
     }
 
-    pub(super) fn after(&mut self, floors: &[(Partition, u64)], now: Instant) -> (Vec<Letter>, bool) {
-        let missed = self.sent.after(floors, now);
+    pub(super) fn after(&mut self, question: &Question, now: Instant) -> (Vec<Letter>, bool) {
+        let missed = self.sent.after(&question.floors, question.within, now);
         let letters = missed.envelopes.iter().map(|published| {
             let sequence = u64::from_be_bytes(published.bytes[..].try_into().unwrap());
             self.letters[usize::try_from(sequence).unwrap() - 1]

@@ -230,8 +230,11 @@ fn link() -> BoxedStrategy<LinkMessage> {
     prop_oneof![
         any::<[u64; 2]>().prop_map(|[sequence, age_ms]| LinkMessage::Beat { sequence, age_ms }),
         Just(LinkMessage::Farewell),
-        (any::<u64>(), vec((partition(), any::<u64>()), 0..6))
-            .prop_map(|(question, floors)| LinkMessage::Repair { question, floors }),
+        (any::<u64>(), vec((partition(), any::<u64>()), 0..6), 1..1_000_000_u64).prop_map(
+            |(question, floors, millis)| {
+                LinkMessage::Repair { question, floors, within: Duration::from_millis(millis) }
+            }
+        ),
         (any::<[u64; 2]>(), vec((partition(), any::<String>(), bytes()), 0..4), any::<[bool; 2]>()).prop_map(
             |([question, part], envelopes, [is_last, is_complete])| LinkMessage::Repaired {
                 question,

@@ -175,7 +175,11 @@ fn body(name: &str) -> Body {
         "link: farewell" => Body::Link(LinkMessage::Farewell),
         "link: repair" => {
             let floors = vec![(Partition(0), 7), (Partition(255), 0)];
-            Body::Link(LinkMessage::Repair { question: 5, floors })
+            Body::Link(LinkMessage::Repair { question: 5, floors, within: Duration::MAX })
+        }
+        "link: repair, of late" => {
+            let (floors, within) = (vec![(Partition(255), 0)], Duration::from_millis(300));
+            Body::Link(LinkMessage::Repair { question: 5, floors, within })
         }
         "link: repaired" => Body::Link(LinkMessage::Repaired {
             question: 5,
