@@ -27,7 +27,7 @@ use crate::record::{
 const BEFORE: Duration = Duration::from_millis(1000);
 const AFTER: Duration = Duration::from_millis(3000);
 /// How long a message may be under way: what waits for Redis, and then for what came before it.
-const UNDER_WAY: Duration = Duration::from_secs(20);
+const UNDER_WAY: Duration = Duration::from_secs(30);
 
 /// What a promise was broken by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,11 @@ pub(crate) enum Broken {
         publisher: u32,
         number: u32,
     },
-    /// It had been acknowledged long before the client joined.
+    /// It had been acknowledged so long before the client joined.
     Stale {
         publisher: u32,
         number: u32,
+        age: Duration,
     },
     /// The number in the connection does not follow the one before.
     Sequence {
@@ -237,13 +238,12 @@ fn once_and_in_order(publisher: &Publisher, receipts: &[Receipt]) -> Vec<Broken>
 
 /// What was acknowledged so long before the join that it cannot have been under way.
 fn stale(publisher: &Publisher, receipts: &[Receipt], since: Duration) -> Vec<Broken> {
-    let is_stale = |receipt: &&Receipt| {
-        let publication = publisher.messages.get((receipt.number as usize).wrapping_sub(1));
-        let acknowledged = publication.and_then(|publication| publication.acknowledged);
-        acknowledged.is_some_and(|acknowledged| acknowledged + UNDER_WAY < since)
+    let stale = |receipt: &Receipt| {
+        let publication = publisher.messages.get((receipt.number as usize).wrapping_sub(1))?;
+        let age = since.checked_sub(publication.acknowledged?).filter(|age| *age > UNDER_WAY)?;
+        Some(Broken::Stale { publisher: receipt.publisher, number: receipt.number, age })
     };
-    let broken = |receipt: &Receipt| Broken::Stale { publisher: receipt.publisher, number: receipt.number };
-    receipts.iter().filter(is_stale).map(broken).collect()
+    receipts.iter().filter_map(stale).collect()
 }
 
 fn is_in_scope(publisher: &Publisher, publication: &Publication, scope: u32) -> bool {
@@ -280,6 +280,23 @@ fn concerns(incidents: &[Incident], publication: &Publication, stay: &Stay) -> b
         let is_here = incident.trouble.run().is_none_or(|run| nodes.contains(&run.node));
         is_here && publication.begun <= incident.until.saturating_add(AFTER) && end + BEFORE >= incident.from
     })
+}
+
+impl Broken {
+    /// What kind of finding it is.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            Self::Lost { .. } => "lost".to_owned(),
+            Self::LostForNoReason { .. } => "lost by plain clients for no reason".to_owned(),
+            Self::Doubled { .. } => "doubled".to_owned(),
+            Self::Reordered { .. } => "reordered".to_owned(),
+            Self::Strange { .. } => "strange".to_owned(),
+            Self::Stale { .. } => "stale".to_owned(),
+            Self::Sequence { .. } => "a hole in the numbers of a connection".to_owned(),
+            Self::Ended(cause) => format!("ended, {cause}"),
+            Self::Missing => "not back".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Finding {

@@ -29,14 +29,15 @@ mod stage;
 mod support;
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use audit::audit;
+use audit::{Finding, audit};
 use schedule::Schedule;
 use setup::Setup;
 
-/// Most findings that are shown for a seed.
-const SHOWN: usize = 40;
+/// Most findings of a kind that are shown for a seed.
+const SHOWN: usize = 10;
 
 #[test]
 fn numbered_messages_survive_what_they_are_promised_to_survive() {
@@ -53,7 +54,14 @@ fn numbered_messages_survive_what_they_are_promised_to_survive() {
         if !findings.is_empty() {
             failed.push(seed);
             println!("  {} FINDINGS, logs in {}", findings.len(), logs.display());
-            findings.iter().take(SHOWN).for_each(|finding| println!("    {finding}"));
+            let mut kinds: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
+            for finding in findings {
+                kinds.entry(finding.what.kind()).or_default().push(finding);
+            }
+            for (kind, findings) in kinds {
+                println!("  {} {kind}:", findings.len());
+                findings.iter().take(SHOWN).for_each(|finding| println!("    {finding}"));
+            }
         }
         println!();
     }

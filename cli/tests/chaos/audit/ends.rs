@@ -11,6 +11,9 @@ use crate::record::{Record, Run, Stay, Told, Trouble};
 const EARLIER: Duration = Duration::from_secs(5);
 /// How long after its client has been told of an end a broker may have said so in its log.
 const LATE_LINE: Duration = Duration::from_millis(100);
+/// Category of a connection that goes on at another node.
+const MOVED: &str = "Moved";
+
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
@@ -74,7 +77,7 @@ impl FromStr for Accepted {
 /// Why the session of this stay ended.
 pub(super) fn cause(record: &Record, stay: &Stay) -> Cause {
     // Afterwards, a session that is left behind ends as well, for other reasons.
-    let is_before = |told: &&Told| told.at <= stay.ended + LATE_LINE;
+    let is_before = |told: &&Told| told.at <= stay.ended + LATE_LINE && told.category != MOVED;
     let told = record.ends.get(&stay.connection).and_then(|ends| ends.iter().find(is_before));
     if let Some(Told { run, category, .. }) = told {
         return match category.as_str() {

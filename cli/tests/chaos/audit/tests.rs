@@ -105,8 +105,8 @@ fn what_is_older_than_the_membership_by_far_is_found() {
         old.joined = vec![(0, at(since))];
         found(&record(Kind::Reliable, vec![old]), ACCEPTS_ALL)
     };
-    assert_eq!(with(21.0), []);
-    assert_eq!(with(22.0), [Broken::Stale { publisher: 0, number: 1 }]);
+    assert_eq!(with(31.0), []);
+    assert_eq!(with(31.02), [Broken::Stale { publisher: 0, number: 1, age: at(30.01) }]);
 }
 
 #[test]
@@ -199,6 +199,7 @@ fn the_causes_of_ends_are_told_apart() {
         },
         Cause::Unexplained,
     );
+    check(|record| log(record, "Moved"), Cause::Unexplained);
     check(|record| log(record, "BadRequest"), Cause::Category("BadRequest".to_owned()));
     // A broker that ends a session for a gap has to count the gap.
     check(|record| log(record, "ServiceTransientError"), Cause::Category("ServiceTransientError".to_owned()));
