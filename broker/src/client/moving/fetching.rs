@@ -24,7 +24,7 @@ impl Connections {
     /// Fetches a connection that is not here, if anybody has it; if somebody fetches it already, waits for that.
     ///
     /// # Errors
-    /// When whoever has it does not answer, or cannot give it up now.
+    /// When whoever has it does not answer, or cannot give it up now, or the fetch that was waited for has not brought it.
     pub(in crate::client) async fn fetch_once(
         self: &Rc<Self>,
         hub: &HubName,
@@ -41,7 +41,9 @@ impl Connections {
                     over.await;
                 }
             };
-            return tokio::time::timeout(POSTPONED, over).await.map_err(|_| Unreachable);
+            tokio::time::timeout(POSTPONED, over).await.map_err(|_| Unreachable)?;
+            // What the others were told is not known here: that there is no such connection, or that they may try again.
+            return self.router.shard().find(hub, id).map(drop).ok_or(Unreachable);
         }
         let topic = Topic { hub: hub.clone(), target: Target::Connection(id.clone()) };
         let fetched = self.fetch(&topic, id).await;

@@ -219,6 +219,25 @@ fn one_that_waits_for_the_application_moves_when_that_has_answered() {
 }
 
 #[test]
+fn whoever_waits_for_a_fetch_that_fails_is_not_told_that_there_is_no_connection() {
+    with_nodes(async |mesh| {
+        let (home, other) = (place(&mesh, "home"), place(&mesh, "other"));
+        let id = home.connect().await;
+        let key = home.connections.router.shard().find(&hub(), &id).unwrap();
+        let connection = home.connections.table.borrow()[key].clone();
+        // It waits for the application, so that it cannot move now.
+        connection.recovery.as_ref().unwrap().is_paused.set(true);
+        // The client has given up waiting for the first answer, and asks again.
+        let twice = futures_util::future::join(
+            other.desks.reserve(hub(), id.clone()),
+            other.desks.reserve(hub(), id.clone()),
+        );
+        let (first, second) = twice.await;
+        assert!(first.is_err() && second.is_err(), "it may come later");
+    });
+}
+
+#[test]
 fn one_that_has_moved_is_found_although_its_home_is_gone() {
     with_nodes(async |mesh| {
         let (home, other, third) = (place(&mesh, "home"), place(&mesh, "other"), place(&mesh, "third"));
