@@ -26,8 +26,8 @@ use crate::record::{
 /// the nodes take to notice it.
 const BEFORE: Duration = Duration::from_millis(1000);
 const AFTER: Duration = Duration::from_millis(3000);
-/// How long a message may be under way: what waits for Redis, and then for what came before it.
-const UNDER_WAY: Duration = Duration::from_secs(30);
+/// How long before a join it is worth a word that a message was acknowledged which the member gets.
+const LONG: Duration = Duration::from_secs(10);
 
 /// What a promise was broken by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +64,6 @@ pub(crate) enum Broken {
     Strange {
         publisher: u32,
         number: u32,
-    },
-    /// It had been acknowledged so long before the client joined.
-    Stale {
-        publisher: u32,
-        number: u32,
-        age: Duration,
     },
     /// The number in the connection does not follow the one before.
     Sequence {
@@ -129,8 +123,8 @@ impl Audit<'_> {
             };
             match publisher.and_then(|publisher| Some((publisher, since(publisher)?))) {
                 Some((publisher, since)) => {
-                    broken.extend(once_and_in_order(publisher, receipts));
-                    broken.extend(stale(publisher, receipts, since));
+                    broken.extend(once_and_in_order(publisher, receipts, since));
+                    self.report.older += older(publisher, receipts, since);
                 }
                 None => broken.extend(receipts.iter().map(strange)),
             }
@@ -208,7 +202,7 @@ fn strange(receipt: &Receipt) -> Broken {
     Broken::Strange { publisher: receipt.publisher, number: receipt.number }
 }
 
-fn once_and_in_order(publisher: &Publisher, receipts: &[Receipt]) -> Vec<Broken> {
+fn once_and_in_order(publisher: &Publisher, receipts: &[Receipt], since: Duration) -> Vec<Broken> {
     let mut broken = Vec::new();
     let mut seen = HashSet::new();
     let mut last: BTreeMap<u32, u32> = BTreeMap::new();
@@ -224,7 +218,9 @@ fn once_and_in_order(publisher: &Publisher, receipts: &[Receipt]) -> Vec<Broken>
             continue;
         }
         // Nobody has waited for the answer to a call that was not answered, so it is in no order with later ones.
-        if publisher.kind == PublisherKind::Caller && publication.acknowledged.is_none() {
+        let is_in_no_order = publisher.kind == PublisherKind::Caller && publication.acknowledged.is_none();
+        // What was sent before the join was not promised.
+        if is_in_no_order || publication.begun <= since {
             continue;
         }
         let last = last.entry(scope).or_default();
@@ -236,14 +232,14 @@ fn once_and_in_order(publisher: &Publisher, receipts: &[Receipt]) -> Vec<Broken>
     broken
 }
 
-/// What was acknowledged so long before the join that it cannot have been under way.
-fn stale(publisher: &Publisher, receipts: &[Receipt], since: Duration) -> Vec<Broken> {
-    let stale = |receipt: &Receipt| {
-        let publication = publisher.messages.get((receipt.number as usize).wrapping_sub(1))?;
-        let age = since.checked_sub(publication.acknowledged?).filter(|age| *age > UNDER_WAY)?;
-        Some(Broken::Stale { publisher: receipt.publisher, number: receipt.number, age })
+/// How many of these were acknowledged long before the join. Members get what is repaired for others who joined earlier.
+fn older(publisher: &Publisher, receipts: &[Receipt], since: Duration) -> usize {
+    let is_old = |receipt: &&Receipt| {
+        let publication = publisher.messages.get((receipt.number as usize).wrapping_sub(1));
+        let acknowledged = publication.and_then(|publication| publication.acknowledged);
+        acknowledged.is_some_and(|acknowledged| acknowledged + LONG < since)
     };
-    receipts.iter().filter_map(stale).collect()
+    receipts.iter().filter(is_old).count()
 }
 
 fn is_in_scope(publisher: &Publisher, publication: &Publication, scope: u32) -> bool {
@@ -291,7 +287,6 @@ impl Broken {
             Self::Doubled { .. } => "doubled".to_owned(),
             Self::Reordered { .. } => "reordered".to_owned(),
             Self::Strange { .. } => "strange".to_owned(),
-            Self::Stale { .. } => "stale".to_owned(),
             Self::Sequence { .. } => "a hole in the numbers of a connection".to_owned(),
             Self::Ended(cause) => format!("ended, {cause}"),
             Self::Missing => "not back".to_owned(),

@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(super) ends: BTreeMap<Cause, usize>,
     pub(super) plain_losses: usize,
     pub(super) unsent: usize,
+    /// Received, and older by far than the membership.
+    pub(super) older: usize,
 }
 
 impl Report {

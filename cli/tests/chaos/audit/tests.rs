@@ -99,14 +99,19 @@ fn what_nobody_sent_or_is_not_for_the_client_is_found() {
 }
 
 #[test]
-fn what_is_older_than_the_membership_by_far_is_found() {
-    let with = |since: f64| {
-        let mut old = stay(1..=20, End::Finished);
-        old.joined = vec![(0, at(since))];
-        found(&record(Kind::Reliable, vec![old]), ACCEPTS_ALL)
+fn what_is_older_than_the_membership_may_come_late_but_not_twice_and_is_counted() {
+    let with = |numbers: Vec<u32>| {
+        let mut late = stay(numbers, End::Finished);
+        late.joined = vec![(0, at(15.5))];
+        let record = record(Kind::Reliable, vec![late]);
+        assert_eq!(audit(&record, &ACCEPTS_ALL.parse().unwrap()).report.older, 5);
+        found(&record, ACCEPTS_ALL)
     };
-    assert_eq!(with(31.0), []);
-    assert_eq!(with(31.02), [Broken::Stale { publisher: 0, number: 1, age: at(30.01) }]);
+    assert_eq!(with((16..=20).chain(1..=5).collect()), []);
+    assert_eq!(
+        with((16..=20).chain(1..=4).chain([4]).collect()),
+        [Broken::Doubled { publisher: 0, number: 4 }]
+    );
 }
 
 #[test]
