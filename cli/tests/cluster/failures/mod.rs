@@ -8,6 +8,7 @@ mod nodes;
 mod outages;
 mod readiness;
 mod sends;
+mod skew;
 mod stopping;
 mod traffic;
 

@@ -11,6 +11,8 @@ use serde_json::Value;
 use super::eventually;
 use super::process::Process;
 
+/// What fakes the clock of a process: a part of the program `faketime`, found in the folder of this system's libraries.
+const FAKE_CLOCK: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
 /// Longest wait for a page of the operations listener.
 const PAGE: Duration = Duration::from_secs(5);
 
@@ -29,10 +31,24 @@ impl Broker {
         broker
     }
 
+    /// Starts a broker whose clock is so many seconds ahead, or behind if it is negative, and waits until it is ready.
+    pub fn start_ahead(seconds: i64, flags: &[&str]) -> Self {
+        let mut command = hubbub();
+        // Time passes as it does, and what is measured by it is not changed: only what time it is.
+        command.env("LD_PRELOAD", FAKE_CLOCK).env("FAKETIME", format!("{seconds:+}s"));
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let broker = Self::run(command, flags);
+        eventually("a ready broker", || broker.is_ready().then_some(()));
+        broker
+    }
+
     /// Starts a broker with these flags and waits until it knows its ports.
     pub fn launch(flags: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
-        command.env_clear().args(["broker", "--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0"]);
+        Self::run(hubbub(), flags)
+    }
+
+    fn run(mut command: Command, flags: &[&str]) -> Self {
+        command.args(["broker", "--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0"]);
         command.args(["--log-format", "json"]).args(flags);
         let mut process = Process::start(command);
         let [address, operations] = process.find("a broker that listens", |line| {
@@ -114,4 +130,11 @@ impl Broker {
     pub fn wait(&mut self) -> ExitStatus {
         self.process.wait()
     }
+}
+
+/// The program, which sees nothing of the test's environment.
+fn hubbub() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
+    command.env_clear();
+    command
 }

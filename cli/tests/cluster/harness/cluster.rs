@@ -21,6 +21,17 @@ impl Cluster {
         cluster
     }
 
+    /// The same, one broker for each of `clocks`: so many seconds its clock is ahead, or behind if it is negative.
+    pub fn with_clocks(clocks: &[i64], flags: &[&str]) -> Self {
+        let mut cluster = Self::start(0, flags);
+        for (number, seconds) in (1..).zip(clocks) {
+            let id = format!("n{number}");
+            let broker = Broker::start_ahead(*seconds, &cluster.flags(&id));
+            cluster.nodes.push(broker);
+        }
+        cluster
+    }
+
     /// Starts one more broker.
     pub fn add(&mut self) {
         let id = format!("n{}", self.nodes.len() + 1);
@@ -56,7 +67,10 @@ impl Cluster {
     }
 
     fn broker(&self, id: &str) -> Broker {
-        let flags = self.flags.iter().map(String::as_str);
-        Broker::start(&flags.chain(["--node-id", id]).collect::<Vec<_>>())
+        Broker::start(&self.flags(id))
+    }
+
+    fn flags<'a>(&'a self, id: &'a str) -> Vec<&'a str> {
+        self.flags.iter().map(String::as_str).chain(["--node-id", id]).collect()
     }
 }
