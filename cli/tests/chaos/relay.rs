@@ -1,4 +1,7 @@
 //! What stands between a broker and Redis: a relay of bytes that can be cut while neither of them knows.
+//!
+//! A network namespace for each broker, with a pair of virtual interfaces whose packets are dropped, would cut off its
+//! clients too. That needs root and Linux; this works everywhere, and clients lose their sockets by the schedule instead.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
