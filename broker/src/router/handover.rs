@@ -1,5 +1,6 @@
 //! What nodes say to each other about a connection that moves, and what they wait for meanwhile.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,28 +39,34 @@ pub enum Taken {
     Nobody,
 }
 
+/// Who is asked about a connection.
+#[derive(Debug, Clone)]
+pub enum Whom {
+    /// This node.
+    Node(NodeId),
+    /// Whoever hears what is sent to the connection, as the node does that has it.
+    Watchers,
+    /// All nodes. It is an error if one that may have the connection does not answer.
+    Everyone,
+}
+
 impl Router {
     /// The node that a connection's id names, if that is not this one.
     pub fn home_elsewhere(&self, id: &ConnectionId) -> Option<NodeId> {
         id.node().filter(|node| node != self.node())
     }
 
-    /// Whether nothing is left of another node, its connections included.
-    pub fn is_gone(&self, node: &NodeId) -> bool {
-        self.0.bus.outlook().is_gone(node)
-    }
-
-    /// Asks one node about a connection, or whoever has it when there is no `node`.
+    /// Asks about a connection.
     ///
     /// # Errors
     /// When somebody was asked and has not answered.
-    pub async fn ask_about(
-        &self,
-        topic: &Topic,
-        node: Option<NodeId>,
-        survey: Survey,
-    ) -> Result<Taken, RouteError> {
-        let channel = node.map_or_else(|| Channel::Topic(topic.clone()), Channel::Node);
+    pub async fn ask_about(&self, topic: &Topic, whom: Whom, survey: Survey) -> Result<Taken, RouteError> {
+        let must_all_tell = matches!(whom, Whom::Everyone);
+        let channel = match whom {
+            Whom::Node(node) => Channel::Node(node),
+            Whom::Watchers => Channel::Topic(topic.clone()),
+            Whom::Everyone => Channel::AllNodes,
+        };
         let mut asked = self.0.exchange.ask();
         let patience = match &survey.question {
             Question::HandOver { .. } => TRANSFER,
@@ -74,8 +81,9 @@ impl Router {
             let mut bytes = BytesMut::new();
             let mut said = Taken::Nobody;
             let mut next = 0;
+            let mut by = HashSet::new();
             while left > 0 {
-                let (_, reply) = asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
+                let (node, reply) = asked.replies.recv().await.ok_or(RouteError::Incomplete)?;
                 let Reply::Known(Answer::Move(answer)) = reply else {
                     return Err(RouteError::Incomplete);
                 };
@@ -92,10 +100,14 @@ impl Router {
                     // Others may have been asked as well, who do not have it any more.
                     Move::Nothing => {
                         left -= 1;
+                        by.insert(node);
                         said = Taken::Said(Move::Nothing);
                     }
                     Move::Later | Move::Prepared(_) => return Ok(Taken::Said(answer)),
                 }
+            }
+            if must_all_tell && !self.have_all_told(topic, &by) {
+                return Err(RouteError::Incomplete);
             }
             Ok(said)
         };

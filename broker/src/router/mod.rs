@@ -30,7 +30,7 @@ use crate::model::command::{Command, Identity, Target, Topic};
 pub use exchange::Exchange;
 pub use expected::Expected;
 pub use group_state::ShowError;
-pub use handover::Taken;
+pub use handover::{Taken, Whom};
 
 /// Longest time that anything may take that somebody awaits: an answer, or room.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -58,7 +58,7 @@ impl Router {
         collect(asked, receivers.map_err(|_| RouteError::Unreachable)?, &survey.question).await
     }
 
-    fn have_all_told(&self, topic: &Topic, by: &HashSet<NodeId>) -> bool {
+    pub(super) fn have_all_told(&self, topic: &Topic, by: &HashSet<NodeId>) -> bool {
         may_know(topic, self.node(), &self.0.bus.outlook()).iter().all(|node| by.contains(node))
     }
 

@@ -13,7 +13,7 @@ use crate::model::close::CloseReason;
 use crate::model::command::{Target, Topic};
 use crate::model::portable::{HandedOver, Portable};
 use crate::model::survey::{Move, Prepared, Question, Survey};
-use crate::router::Taken;
+use crate::router::{Taken, Whom};
 
 /// Longest time until what is sent to a connection that is to come reaches this node.
 const WATCHING: Duration = Duration::from_secs(2);
@@ -83,27 +83,19 @@ impl Connections {
         is_meant && self.find(topic).is_none()
     }
 
-    /// Asks the node that the id names, and if that does not have the connection, whoever has it. Nobody answers when the
-    /// node that had it has ended; while that may only be out of reach, the client is better off trying again.
+    /// Asks the node that the id names, and if that does not have the connection, whoever has it. That there is none is
+    /// only believed when all say so: whoever has it may be out of reach, and the client is better off trying again.
     async fn look_for(&self, topic: &Topic, id: &ConnectionId) -> Result<Move, Unreachable> {
         let survey =
             || Survey { hub: topic.hub.clone(), question: Question::Prepare { connection: id.clone() } };
-        let home = self.router.home_elsewhere(id);
-        let at_home = match &home {
-            Some(node) => {
-                self.router.ask_about(topic, Some(node.clone()), survey()).await.map_err(|_| Unreachable)?
+        let home = self.router.home_elsewhere(id).map(Whom::Node);
+        for whom in home.into_iter().chain([Whom::Watchers, Whom::Everyone]) {
+            let taken = self.router.ask_about(topic, whom, survey()).await.map_err(|_| Unreachable)?;
+            if let Taken::Said(said @ (Move::Prepared(_) | Move::Later)) = taken {
+                return Ok(said);
             }
-            None => Taken::Nobody,
-        };
-        if let Taken::Said(said @ (Move::Prepared(_) | Move::Later)) = at_home {
-            return Ok(said);
         }
-        let elsewhere = self.router.ask_about(topic, None, survey()).await.map_err(|_| Unreachable)?;
-        match (elsewhere, at_home, home) {
-            (Taken::Said(said), ..) => Ok(said),
-            (Taken::Nobody, Taken::Nobody, Some(node)) if !self.router.is_gone(&node) => Err(Unreachable),
-            (Taken::Nobody, ..) => Ok(Move::Nothing),
-        }
+        Ok(Move::Nothing)
     }
 
     /// Holds what is sent to a connection, and then has it given up by the node that has it.
@@ -134,7 +126,7 @@ impl Connections {
             };
             let question = Question::HandOver { connection: id.clone(), ticket, groups };
             let survey = Survey { hub: topic.hub.clone(), question };
-            match self.router.ask_about(topic, Some(node), survey).await {
+            match self.router.ask_about(topic, Whom::Node(node), survey).await {
                 Ok(Taken::Said(Move::Given(given))) => {
                     let decoded = session::decode_handover(given.bytes);
                     return decoded.map(Some).map_err(|error| {

@@ -202,6 +202,25 @@ fn one_that_nobody_has_is_refused_and_one_whose_node_is_away_may_come_later() {
 }
 
 #[test]
+fn one_that_has_moved_to_a_node_that_is_out_of_reach_may_come_later() {
+    with_nodes(async |mesh| {
+        let (home, other, third) = (place(&mesh, "home"), place(&mesh, "other"), place(&mesh, "third"));
+        let id = home.connect().await;
+        drop(other.come_back(&id).await);
+        assert!(other.has(&id));
+        mesh.unlink(&other.node);
+        for place in [&home, &third] {
+            assert!(place.desks.reserve(hub(), id.clone()).await.is_err(), "it may still exist");
+        }
+        mesh.end(&other.node);
+        for place in [&home, &third] {
+            let reserved = place.desks.reserve(hub(), id.clone()).await;
+            assert!(matches!(reserved, Ok(None)), "it has ended with its node");
+        }
+    });
+}
+
+#[test]
 fn one_that_waits_for_the_application_moves_when_that_has_answered() {
     with_nodes(async |mesh| {
         let (home, other) = (place(&mesh, "home"), place(&mesh, "other"));

@@ -20,6 +20,8 @@ pub(super) struct Mesh {
     nodes: Mutex<BTreeMap<String, Arc<Node>>>,
     /// Those that have said farewell.
     ended: Mutex<HashSet<NodeId>>,
+    /// All that there have ever been.
+    known: Mutex<HashSet<NodeId>>,
 }
 
 struct Node {
@@ -39,6 +41,7 @@ impl Mesh {
     pub(super) fn link(self: &Arc<Self>, exchange: &Arc<Exchange>, id: &NodeId) -> Arc<dyn Bus> {
         let node = Node { receive: exchange.receiver(), watched: Mutex::default(), heard: Mutex::default() };
         self.nodes.lock().unwrap().insert(id.to_string(), Arc::new(node));
+        self.known.lock().unwrap().insert(id.clone());
         Arc::new(MeshBus { mesh: Arc::downgrade(self), id: id.clone(), last: Mutex::new(0) })
     }
 
@@ -144,8 +147,16 @@ impl Overview for MeshBus {
     }
 
     fn outlook(&self) -> Outlook {
-        let ended = self.mesh.upgrade().map(|mesh| mesh.ended.lock().unwrap().clone()).unwrap_or_default();
-        let others = ended.into_iter().map(|node| (node, Standing::Gone)).collect();
+        let mesh = self.mesh.upgrade().unwrap();
+        let (linked, ended) = (mesh.nodes.lock().unwrap(), mesh.ended.lock().unwrap());
+        let standing = |node: &NodeId| match (linked.contains_key(node.as_str()), ended.contains(node)) {
+            (true, _) => Standing::Alive,
+            (false, true) => Standing::Gone,
+            (false, false) => Standing::Silent,
+        };
+        let known = mesh.known.lock().unwrap();
+        let others = known.iter().filter(|node| **node != self.id);
+        let others = others.map(|node| (node.clone(), standing(node))).collect();
         Outlook { fault: None, others, unheard: Standing::Silent }
     }
 }
