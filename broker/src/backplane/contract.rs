@@ -4,6 +4,7 @@
 #[path = "../../tests/support/redis.rs"]
 mod servers;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -349,4 +350,62 @@ async fn nodes_on_one_redis_keep_the_contract() {
 async fn nodes_on_a_redis_cluster_keep_the_contract() {
     let cluster = servers::Cluster::start();
     check_linked(Service::linked(cluster.url()).await).await;
+}
+
+/// A primary of a Redis Cluster dies while a node publishes to channels everywhere, and its replica takes over: every
+/// node that watches has it all, once and in order.
+#[tokio::test]
+async fn a_failover_in_a_redis_cluster_costs_nothing() {
+    const NUMBERS: u32 = 6000;
+    const CHANNELS: u32 = 16;
+    const KILLED_AT: u32 = 1000;
+    let mut cluster = servers::Cluster::with_replicas();
+    let mut service = Service::linked(cluster.url()).await;
+    let channels: Vec<Channel> = (0..CHANNELS).map(|number| channel(&format!("failover {number}"))).collect();
+    for node in &service.0 {
+        for channel in &channels {
+            node.watch(channel).await;
+        }
+    }
+    let (sender, _) = service.far_apart();
+    for number in 0..NUMBERS {
+        if number == KILLED_AT {
+            cluster.nodes[1].kill();
+        }
+        sender.publish(&channels[(number % CHANNELS) as usize], number, None);
+        // Before, during and after the failover.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for node in &mut service.0 {
+        let mut next: HashMap<Target, u32> = HashMap::new();
+        for (number, channel) in (0..).zip(&channels) {
+            let Channel::Topic(topic) = channel else { panic!("not a topic: {channel:?}") };
+            next.insert(topic.target.clone(), number);
+        }
+        for _ in 0..NUMBERS {
+            let (target, number, _) = node.next().await;
+            let expected = next.get_mut(&target).unwrap();
+            assert_eq!(number, *expected, "at {:?} of {target:?}", node.name);
+            *expected += CHANNELS;
+        }
+    }
+    let everyone = service.0.len();
+    for node in &service.0 {
+        within("a bus without a fault", async {
+            while node.bus.outlook().fault.is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+    let (sender, _) = service.far_apart();
+    for channel in &channels {
+        assert_eq!(sender.reach(channel, NUMBERS).await, everyone as u64);
+    }
+    for node in &mut service.0 {
+        for _ in &channels {
+            assert_eq!(node.next().await.1, NUMBERS);
+        }
+        assert!(node.arrivals.is_empty());
+    }
 }

@@ -105,3 +105,39 @@ async fn a_failover_by_sentinel_is_followed() {
     assert_eq!(watched.replica.ask(&["PUBSUB", "SHARDCHANNELS"]), node.channel(5, "a"));
     assert_eq!(node.until("after").await.last().unwrap(), "after");
 }
+
+/// Once the old primary is back, it follows the new one, and nobody goes back to it.
+#[tokio::test]
+async fn a_replica_of_a_cluster_takes_over_from_a_crashed_primary() {
+    let mut cluster = Cluster::with_replicas();
+    let (sender, mut receiver) = (Node::start(&cluster.url()).await, Node::start(&cluster.url()).await);
+    let channel = sender.channel(7, "a");
+    let owner = cluster.owner(&channel);
+    assert!(cluster.url().ends_with(&cluster.nodes[owner].port().to_string()), "the only one that was named");
+    let kept = (0..=255).find(|one| cluster.owner(&sender.channel(*one, "a")) != owner).unwrap();
+    receiver.subscribe(7, "a").await;
+    receiver.subscribe(kept, "a").await;
+    assert_eq!(sender.reach(7, "a", "before").await, 1);
+    cluster.nodes[owner].kill();
+    let receipts: Vec<_> = (0..2000).map(|number| sender.post(7, "a", &format!("{number:04}"))).collect();
+    for receipt in receipts {
+        // The replica may have taken over before the receiver has found it.
+        assert!(within("the receipt", receipt).await.unwrap().is_ok());
+    }
+    receiver.all_hearing().await;
+    assert_eq!(sender.reach(7, "a", "after").await, 1);
+    assert_eq!(cluster.replicas[owner].ask(&["PUBSUB", "SHARDCHANNELS"]), channel);
+    let heard = receiver.until("after").await;
+    let heard: Vec<&String> = heard.iter().filter(|one| *one != "before" && *one != "after").collect();
+    assert!(heard.is_sorted(), "{heard:?}");
+    assert_eq!(sender.reach(kept, "a", "elsewhere").await, 1);
+
+    cluster.nodes[owner].restart();
+    cluster.nodes[owner].wait_for(&["INFO", "replication"], "master_link_status:up");
+    let numbers = sender.links.numbers();
+    for number in 0..100 {
+        assert_eq!(sender.reach(7, "a", &number.to_string()).await, 1);
+        assert_eq!(sender.reach(kept, "a", &number.to_string()).await, 1);
+    }
+    assert_eq!(sender.links.numbers().losses, numbers.losses);
+}

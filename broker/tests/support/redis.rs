@@ -1,4 +1,5 @@
-//! Real Redis servers on free loopback ports: one, a cluster of three, or a primary and a replica that Sentinel watches.
+//! Real Redis servers on free loopback ports: one, a cluster of three, with replicas or without, or a primary and a
+//! replica that Sentinel watches.
 //!
 //! They keep nothing on disk but what a cluster needs, in a directory that goes with them, and end when they are
 //! dropped. This file stands alone, so that a suite may include it by its path.
@@ -35,6 +36,8 @@ pub struct Redis {
 pub struct Cluster {
     /// The servers, in the order of their slots.
     pub nodes: Vec<Redis>,
+    /// What takes over from each of them, in the same order. Absent unless asked for.
+    pub replicas: Vec<Redis>,
 }
 
 /// A primary, its replica, and a Sentinel that fails over within about a second.
@@ -122,6 +125,11 @@ impl Redis {
         wait_until(&format!("{command:?} says {text:?}"), || self.ask(command).contains(text));
     }
 
+    /// Makes it and another one, which other nodes of a cluster reach at the port `bus`, know each other.
+    fn meet(&self, other: &Self, bus: u16) {
+        self.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), &bus.to_string()]);
+    }
+
     fn signal(&self, name: &str) {
         assert!(Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap().success());
     }
@@ -160,31 +168,46 @@ impl Drop for Redis {
 impl Cluster {
     /// Starts three servers, makes them a cluster and waits until all of them know all of it.
     pub fn start() -> Self {
-        let buses: Vec<u16> = (0..3).map(|_| free_port()).collect();
-        let node = |bus: &u16| {
-            let bus = bus.to_string();
-            let arguments =
-                ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
-            Redis::with(&arguments)
-        };
-        let nodes: Vec<Redis> = buses.iter().map(node).collect();
+        let (nodes, buses): (Vec<Redis>, Vec<u16>) = (0..3).map(|_| cluster_node()).unzip();
         for (number, node) in (0..).zip(&nodes) {
             let (first, last) = (SLOTS * number / 3, SLOTS * (number + 1) / 3 - 1);
             node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
-            for (other, bus) in nodes.iter().zip(&buses) {
-                node.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), &bus.to_string()]);
-            }
+            nodes.iter().zip(&buses).for_each(|(other, bus)| node.meet(other, *bus));
         }
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, replicas: Vec::new() };
+        cluster.agree();
+        cluster
+    }
+
+    /// The same with a replica of each, which takes over within about three seconds.
+    pub fn with_replicas() -> Self {
+        let mut cluster = Self::start();
+        let (replicas, buses): (Vec<Redis>, Vec<u16>) = (0..3).map(|_| cluster_node()).unzip();
+        for primary in &cluster.nodes {
+            replicas.iter().zip(&buses).for_each(|(replica, bus)| primary.meet(replica, *bus));
+        }
+        for (primary, replica) in cluster.nodes.iter().zip(&replicas) {
+            let id = primary.ask(&["CLUSTER", "MYID"]);
+            wait_until("it follows", || replica.ask(&["CLUSTER", "REPLICATE", &id]) == "OK");
+        }
+        for replica in &replicas {
+            replica.wait_for(&["INFO", "replication"], "master_link_status:up");
+        }
+        cluster.replicas = replicas;
+        cluster.agree();
+        cluster
+    }
+
+    /// Waits until all know who has which slots, and who follows whom.
+    fn agree(&self) {
+        let all = || self.nodes.iter().chain(&self.replicas);
         wait_until("the cluster agrees", || {
-            cluster.nodes.iter().all(|node| {
-                let ports = cluster.nodes.iter().map(|other| other.port().to_string());
+            all().all(|node| {
                 let slots = node.ask(&["CLUSTER", "SLOTS"]);
                 node.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
-                    && ports.into_iter().all(|port| slots.contains(&port))
+                    && all().all(|other| slots.contains(&other.port().to_string()))
             })
         });
-        cluster
     }
 
     /// Where one of them is; the others are found by it.
@@ -250,6 +273,14 @@ fn spawn(port: u16, directory: &PathBuf, arguments: &[String]) -> Child {
     }
     command.args(["--bind", "127.0.0.1", "--daemonize", "no"]).current_dir(directory);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// A server that may become part of a cluster, and the port at which the others of it reach it.
+fn cluster_node() -> (Redis, u16) {
+    let bus = free_port();
+    let port = bus.to_string();
+    let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &port];
+    (Redis::with(&[&cluster[..], &["--repl-diskless-sync-delay", "0"]].concat()), bus)
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
