@@ -4,6 +4,7 @@
 mod answers;
 mod deafness;
 mod joins;
+mod limits;
 mod nodes;
 mod outages;
 mod readiness;
