@@ -53,7 +53,7 @@ impl Drop for Skewed {
     fn drop(&mut self) {
         (1..=CLOCKS.len()).for_each(|node| self.0.node(node).terminate());
         if !std::thread::panicking() {
-            (1..=CLOCKS.len()).for_each(|node| drop(self.0.node_mut(node).wait()));
+            (1..=CLOCKS.len()).for_each(|node| assert!(self.0.node_mut(node).wait().success()));
         }
     }
 }
