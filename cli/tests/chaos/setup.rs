@@ -46,7 +46,7 @@ impl Setup {
             publishers: variable("CHAOS_PUBLISHERS", 12),
             callers: variable("CHAOS_CALLERS", 4),
             rate: variable("CHAOS_RATE", 10),
-            accepted: variable("CHAOS_ACCEPT", "killed,stopped,gap,slow,elsewhere,unsent".parse().unwrap()),
+            accepted: variable("CHAOS_ACCEPT", "killed,stopped,gap,slow,unsent".parse().unwrap()),
         }
     }
 }
