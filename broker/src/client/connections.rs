@@ -283,21 +283,22 @@ impl Connections {
     }
 
     /// Tells every client to come back later, at least `wave` of them at a time and so many that all are told within
-    /// half of `grace`, and resolves when all sockets are closed and other nodes have the reliable connections.
+    /// half of `grace`, and resolves when all sockets are closed and other nodes have the reliable connections, for which
+    /// they have three quarters of it.
     pub async fn drain(self: &Rc<Self>, wave: usize, grace: Duration) {
         // What was accepted before the stop is to arrive before the close.
         self.router.caught_up().await;
         let waves = (grace / 2).as_millis() / WAVE_PAUSE.as_millis();
         let in_time = self.table.borrow().len() / usize::try_from(waves).unwrap_or(usize::MAX).max(1);
         let wave = wave.max(in_time + 1);
-        let all: Vec<MemberKey> = self.table.borrow().keys().collect();
-        self.end_subscriptions(&all).await;
+        let until = Instant::now() + grace * 3 / 4;
+        self.end_subscriptions(&self.bound_to_this_node()).await;
         self.moves.stop();
         while self.open.get() > 0 {
             let keys = self.not_leaving(wave);
-            let has_others = !self.router.others().is_empty();
+            let until = self.router.has_others().then_some(until);
             for key in keys {
-                self.dismiss(key, has_others);
+                self.dismiss(key, until);
                 self.breathe().await;
             }
             let _ = tokio::time::timeout(WAVE_PAUSE, self.all_closed()).await;

@@ -270,6 +270,11 @@ impl Router {
         asked.is_ok_and(|told| told.is_ok_and(|told| told.answer == Answer::Count(1)))
     }
 
+    /// Whether there may be another node.
+    pub fn has_others(&self) -> bool {
+        self.0.bus.outlook().others.values().any(|standing| *standing != Standing::Gone)
+    }
+
     /// The other nodes that are known to be there.
     pub fn others(&self) -> Vec<NodeId> {
         let others = self.0.bus.outlook().others.into_iter();

@@ -5,45 +5,53 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use codec::ids::{ConnectionId, HubName};
+use tokio::time::Instant;
 
 use super::Connections;
 use crate::hub::MemberKey;
 use crate::model::close::CloseReason;
 use crate::model::command::Topic;
 
-/// How often a connection asks for a place before it ends.
-const ATTEMPTS: usize = 8;
-/// Pause between two attempts, in which its client may come back somewhere, or its event handler answer.
+/// Pause between two attempts to find a place, in which its client may come back somewhere, its event handler answer, or
+/// the links to the other nodes recover.
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Connections {
-    /// Sends a client away, because the node stops. Its connection moves, if it is reliable and there is another node, and
-    /// ends otherwise.
-    pub(in crate::client) fn dismiss(self: &Rc<Self>, key: MemberKey, has_others: bool) {
+    /// The connections that end with this node: those that are not reliable, and all when there is no other node.
+    pub(in crate::client) fn bound_to_this_node(&self) -> Vec<MemberKey> {
+        let has_others = self.router.has_others();
+        let table = self.table.borrow();
+        let bound = table.iter().filter(|(_, connection)| !has_others || connection.recovery.is_none());
+        bound.map(|(key, _)| key).collect()
+    }
+
+    /// Sends a client away, because the node stops. Its connection moves, if it is reliable and there may be another node,
+    /// for which there is time until then.
+    pub(in crate::client) fn dismiss(self: &Rc<Self>, key: MemberKey, until: Option<Instant>) {
         let connection = self.table.borrow().get(key).cloned();
-        match connection.as_ref().and_then(|connection| connection.recovery.as_ref().zip(Some(connection))) {
-            Some((recovery, connection)) if has_others => {
-                recovery.is_leaving.set(true);
-                self.suspend(connection, CloseReason::NodeStopping);
-                tokio::task::spawn_local(Rc::clone(self).seek(key));
-            }
-            _ => self.end(key, CloseReason::NodeStopping),
-        }
+        let recovery = connection.as_ref().and_then(|connection| connection.recovery.as_ref());
+        let (Some(connection), Some(recovery), Some(until)) = (&connection, recovery, until) else {
+            return self.end(key, CloseReason::NodeStopping);
+        };
+        recovery.is_leaving.set(true);
+        self.suspend(connection, CloseReason::NodeStopping);
+        tokio::task::spawn_local(Rc::clone(self).seek(key, until));
     }
 
     /// Asks one node after another to take a connection, until it is not here any more.
-    async fn seek(self: Rc<Self>, key: MemberKey) {
+    async fn seek(self: Rc<Self>, key: MemberKey, until: Instant) {
         let Ok(_turn) = self.moves.seeking.acquire().await else {
             return;
         };
-        for _ in 0..ATTEMPTS {
+        while Instant::now() < until && self.router.has_others() {
             let Some((hub, id)) = self.name_of(key) else {
                 return;
             };
-            let Some(node) = self.moves.next_of(self.router.others()) else {
-                break;
+            let is_adopted = match self.moves.next_of(self.router.others()) {
+                Some(node) => self.router.is_adopted(node, hub, id).await,
+                None => false,
             };
-            if !self.router.is_adopted(node, hub, id).await {
+            if !is_adopted {
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{chat, server, start};
 use crate::dialect::Dialect;
 use crate::harness::{Cluster, eventually};
-use crate::peer::{Peer, next_frame};
+use crate::peer::{Peer, member, next_frame};
 use crate::support::{ClientSpec, Frame, PRIMARY_KEY};
 
 /// Messages to each target while the node stops.
@@ -26,6 +26,11 @@ async fn send(cluster: &Cluster, targets: &[String], numbers: std::ops::Range<us
     }
 }
 
+/// Waits until a node knows that the two others are there.
+fn expect_others(cluster: &Cluster, node: usize) {
+    eventually("the others", || (cluster.node(node).metric("hubbub_backplane_nodes") == 2.0).then_some(()));
+}
+
 #[tokio::test]
 async fn reliable_clients_of_a_stopped_node_miss_nothing() {
     let mut cluster = start();
@@ -35,7 +40,7 @@ async fn reliable_clients_of_a_stopped_node_miss_nothing() {
     let ticket = peer.ticket.clone();
     let targets = ["groups/h".to_owned(), "users/ann".to_owned(), format!("connections/{}", ticket.id)];
 
-    eventually("the others", || (cluster.node(3).metric("hubbub_backplane_nodes") == 2.0).then_some(()));
+    expect_others(&cluster, 3);
     cluster.node(3).terminate();
     send(&cluster, &targets, 0..MEANWHILE).await;
     assert!(cluster.node_mut(3).wait().success());
@@ -66,6 +71,30 @@ async fn reliable_clients_of_a_stopped_node_miss_nothing() {
     assert_eq!(peer.next().await["success"], true);
     server(&cluster, 2).rest().delete(&chat(&targets[2])).expect(204).await;
     server(&cluster, 2).rest().head(&chat(&targets[2])).expect(404).await;
+}
+
+#[tokio::test]
+async fn a_reliable_client_of_a_stopped_node_goes_on_seeing_what_members_of_its_group_show() {
+    const ROLES: [&str; 2] = ["webpubsub.setGroupState", "webpubsub.getGroupState"];
+    let mut cluster = start();
+    let spec = ROLES.into_iter().fold(member(Dialect::Json), ClientSpec::role);
+    let mut peer = Peer::connect_as(&server(&cluster, 3), Dialect::Json, &spec).await;
+    peer.send(json!({"type": "subscribeGroupState", "group": "g"})).await;
+    assert_eq!(peer.next().await["type"], "groupStateSnapshot");
+    expect_others(&cluster, 3);
+    cluster.node(3).terminate();
+    assert!(cluster.node_mut(3).wait().success());
+    let shown = ROLES.into_iter().fold(ClientSpec::member().group("g"), ClientSpec::role);
+    let mut owner = server(&cluster, 1).connect("chat", shown).await;
+    let state = json!({"type": "setGroupState", "group": "g", "state": {"s": "a"}, "ackId": 1});
+    assert_eq!(owner.request(state).await["success"], true);
+    let mut peer = peer.lose().recover(&server(&cluster, 2)).await;
+    assert_eq!(peer.next().await["type"], "groupStateSnapshot", "it has not been acknowledged");
+    let update = peer.next().await;
+    assert_eq!(
+        (&update["type"], &update["items"][0]["state"]["s"]),
+        (&json!("groupStateUpdate"), &json!("a"))
+    );
 }
 
 #[tokio::test]
