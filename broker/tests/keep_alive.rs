@@ -37,9 +37,10 @@ async fn next_frame(socket: &mut RawSocket) -> Option<Frame> {
     }
 }
 
-/// Answers nothing; returns the times of the pings and of the end.
-async fn be_silent(mut socket: RawSocket) -> (Vec<Duration>, Duration) {
+/// Connects and answers nothing; returns the times of the pings and of the end, counted from before it was connected.
+async fn be_silent(connect: impl Future<Output = RawSocket>) -> (Vec<Duration>, Duration) {
     let start = Instant::now();
+    let mut socket = connect.await;
     let mut pings = Vec::new();
     while let Some(frame) = next_frame(&mut socket).await {
         assert_eq!(frame.opcode, Opcode::PING, "the end comes without a close frame");
@@ -80,7 +81,7 @@ async fn clients_are_pinged_and_those_that_stay_silent_are_dropped() {
     let until = Instant::now() + SILENCE + SLACK + INTERVAL;
     let mut elsewhere = socket(&server, "slow").await;
     let (silent, ponging, talking) = tokio::join!(
-        be_silent(socket(&server, "quick").await),
+        be_silent(socket(&server, "quick")),
         answer(socket(&server, "quick").await, Frame::pong(""), until),
         answer(socket(&server, "quick").await, Frame::text("I am here"), until),
     );
