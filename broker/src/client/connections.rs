@@ -296,7 +296,7 @@ impl Connections {
         self.moves.stop();
         while self.open.get() > 0 {
             let keys = self.not_leaving(wave);
-            let until = self.router.has_others().then_some(until);
+            let until = (!self.router.others().is_empty()).then_some(until);
             for key in keys {
                 self.dismiss(key, until);
                 self.breathe().await;

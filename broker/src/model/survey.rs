@@ -90,7 +90,8 @@ pub enum Question {
         /// The groups whose messages the asker holds.
         groups: Vec<GroupName>,
     },
-    /// Take over a reliable connection from its node, which stops. Answered by [`Answer::Count`]: 1 when it is done.
+    /// Take over a reliable connection from its node, which stops. Answered by [`Answer::Count`] when it is done, by
+    /// [`Move::Later`] when it cannot be done now, and by [`Move::Nothing`] by a node that stops as well.
     Adopt {
         /// The connection.
         connection: ConnectionId,

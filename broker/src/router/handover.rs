@@ -263,22 +263,18 @@ impl Router {
         }
     }
 
-    /// Asks another node to take over a connection of this one. Whether it has.
-    pub async fn is_adopted(&self, node: NodeId, hub: HubName, connection: ConnectionId) -> bool {
+    /// Asks another node to take over a connection of this one. What it answers; nothing when it does not.
+    pub async fn adopted(&self, node: NodeId, hub: HubName, connection: ConnectionId) -> Option<Answer> {
         let survey = Arc::new(Survey { hub, question: Question::Adopt { connection } });
         let asked = tokio::time::timeout(TRANSFER, self.ask(&Channel::Node(node), &survey)).await;
-        asked.is_ok_and(|told| told.is_ok_and(|told| told.answer == Answer::Count(1)))
+        asked.ok()?.ok().filter(|told| !told.by.is_empty()).map(|told| told.answer)
     }
 
-    /// Whether there may be another node.
-    pub fn has_others(&self) -> bool {
-        self.0.bus.outlook().others.values().any(|standing| *standing != Standing::Gone)
-    }
-
-    /// The other nodes that are known to be there.
-    pub fn others(&self) -> Vec<NodeId> {
+    /// The other nodes that may be there, and whether they are known to be.
+    pub fn others(&self) -> Vec<(NodeId, bool)> {
         let others = self.0.bus.outlook().others.into_iter();
-        others.filter(|(_, standing)| *standing == Standing::Alive).map(|(node, _)| node).collect()
+        let others = others.filter(|(_, standing)| *standing != Standing::Gone);
+        others.map(|(node, standing)| (node, standing == Standing::Alive)).collect()
     }
 
     /// Whose holders a survey concerns.

@@ -151,7 +151,7 @@ impl Router {
 /// What some nodes have replied.
 pub(super) struct Told {
     pub(super) answer: Answer,
-    by: HashSet<NodeId>,
+    pub(super) by: HashSet<NodeId>,
 }
 
 /// Puts together what so many nodes reply.
@@ -202,15 +202,15 @@ pub(super) fn topic_of(survey: &Survey) -> Topic {
 /// The answer when nobody knows anything.
 pub(super) fn nothing_known(question: &Question) -> Answer {
     match question {
-        Question::Count(_)
-        | Question::Join { .. }
-        | Question::Leave { .. }
-        | Question::Close { .. }
-        | Question::Adopt { .. } => Answer::Count(0),
+        Question::Count(_) | Question::Join { .. } | Question::Leave { .. } | Question::Close { .. } => {
+            Answer::Count(0)
+        }
         Question::Members { .. } => Answer::Members(Vec::new()),
         Question::GroupStates { .. } => Answer::GroupStates(Vec::new()),
         Question::Permission { .. } => Answer::Permission(PermissionAnswer::NoConnection),
-        Question::Prepare { .. } | Question::HandOver { .. } => Answer::Move(Move::Nothing),
+        Question::Prepare { .. } | Question::HandOver { .. } | Question::Adopt { .. } => {
+            Answer::Move(Move::Nothing)
+        }
     }
 }
 

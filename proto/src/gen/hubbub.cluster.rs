@@ -318,7 +318,8 @@ pub mod question {
         #[prost(string, repeated, tag = "3")]
         pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     }
-    /// Take over a reliable connection from its node, which asks because it stops. Answered by a count: 1 when it is done.
+    /// Take over a reliable connection from its node, which asks because it stops. Answered by a count when it is done, by later
+    /// when it cannot be done now, and by no_session by a node that stops as well.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Adopt {
         /// Id of the connection.

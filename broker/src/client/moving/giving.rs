@@ -53,8 +53,7 @@ impl Connections {
             Question::Adopt { connection } => {
                 let connection = connection.clone();
                 tokio::task::spawn_local(async move {
-                    let is_adopted = connections.adopt(&topic, &connection).await;
-                    reply.give(Answer::Count(is_adopted.into()));
+                    reply.give(connections.adopt(&topic, &connection).await);
                 });
             }
             _ if self.router.shard().is_held(&topic) => {

@@ -1,6 +1,7 @@
 //! A node that stops finds another one for each of its reliable connections, whether its client has come back by then or
 //! not: the other one fetches it just as if the client had come there.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::Connections;
 use crate::hub::MemberKey;
 use crate::model::close::CloseReason;
 use crate::model::command::Topic;
+use crate::model::survey::{Answer, Move};
 
 /// Pause between two attempts to find a place, in which its client may come back somewhere, its event handler answer, or
 /// the links to the other nodes recover.
@@ -19,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl Connections {
     /// The connections that end with this node: those that are not reliable, and all when there is no other node.
     pub(in crate::client) fn bound_to_this_node(&self) -> Vec<MemberKey> {
-        let has_others = self.router.has_others();
+        let has_others = !self.router.others().is_empty();
         let table = self.table.borrow();
         let bound = table.iter().filter(|(_, connection)| !has_others || connection.recovery.is_none());
         bound.map(|(key, _)| key).collect()
@@ -43,17 +45,29 @@ impl Connections {
         let Ok(_turn) = self.moves.seeking.acquire().await else {
             return;
         };
-        while Instant::now() < until && self.router.has_others() {
+        // They stop as well.
+        let mut stopping = HashSet::new();
+        while Instant::now() < until {
             let Some((hub, id)) = self.name_of(key) else {
                 return;
             };
-            let is_adopted = match self.moves.next_of(self.router.others()) {
-                Some(node) => self.router.is_adopted(node, hub, id).await,
-                None => false,
-            };
-            if !is_adopted {
-                tokio::time::sleep(PAUSE).await;
+            let mut others = self.router.others();
+            others.retain(|(node, _)| !stopping.contains(node));
+            if others.is_empty() {
+                break;
             }
+            let there = others.into_iter().filter(|(_, is_there)| *is_there).map(|(node, _)| node);
+            if let Some(node) = self.moves.next_of(there.collect()) {
+                match self.router.adopted(node.clone(), hub, id).await {
+                    Some(Answer::Count(_)) => break,
+                    Some(Answer::Move(Move::Nothing)) => {
+                        stopping.insert(node);
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
         }
         // Nothing if it has gone.
         self.end(key, CloseReason::NodeStopping);
@@ -74,9 +88,12 @@ impl Connections {
         }
     }
 
-    /// Takes over a connection from its node, which stops. Whether it is here now.
-    pub(super) async fn adopt(self: &Rc<Self>, topic: &Topic, id: &ConnectionId) -> bool {
-        let is_wanted = !self.moves.is_stopping.get();
-        is_wanted && self.fetch_once(&topic.hub, id).await.is_ok() && self.find(topic).is_some()
+    /// Takes over a connection from its node, which stops.
+    pub(super) async fn adopt(self: &Rc<Self>, topic: &Topic, id: &ConnectionId) -> Answer {
+        if self.moves.is_stopping.get() {
+            return Answer::Move(Move::Nothing);
+        }
+        let is_here = self.fetch_once(&topic.hub, id).await.is_ok() && self.find(topic).is_some();
+        if is_here { Answer::Count(1) } else { Answer::Move(Move::Later) }
     }
 }

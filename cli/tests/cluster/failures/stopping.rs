@@ -97,6 +97,22 @@ async fn a_reliable_client_of_a_stopped_node_goes_on_seeing_what_members_of_its_
     );
 }
 
+/// Each would have three quarters of its grace period to find a place, which is longer than anybody waits here.
+#[tokio::test]
+async fn nodes_that_stop_together_do_not_wait_for_each_other() {
+    let mut cluster = start();
+    let mut peers = Vec::new();
+    for node in 1..=3 {
+        peers.push(Peer::connect(&server(&cluster, node), Dialect::Json).await);
+        expect_others(&cluster, node);
+    }
+    (1..=3).for_each(|node| cluster.node(node).terminate());
+    drop(peers);
+    for node in 1..=3 {
+        assert!(cluster.node_mut(node).wait().success());
+    }
+}
+
 #[tokio::test]
 async fn a_node_with_nobody_to_turn_to_ends_its_connections() {
     let mut cluster = Cluster::start(1, &["--access-key", PRIMARY_KEY]);
