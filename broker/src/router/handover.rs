@@ -263,11 +263,22 @@ impl Router {
         }
     }
 
-    /// Asks another node to take over a connection of this one. What it answers; nothing when it does not.
+    /// Asks another node to take over a connection of this one. What it answers; nothing when it does not, because it has
+    /// ended meanwhile, for example.
     pub async fn adopted(&self, node: NodeId, hub: HubName, connection: ConnectionId) -> Option<Answer> {
         let survey = Arc::new(Survey { hub, question: Question::Adopt { connection } });
-        let asked = tokio::time::timeout(TRANSFER, self.ask(&Channel::Node(node), &survey)).await;
-        asked.ok()?.ok().filter(|told| !told.by.is_empty()).map(|told| told.answer)
+        let channel = Channel::Node(node.clone());
+        let gone = async {
+            while !self.0.bus.outlook().is_gone(&node) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            asked = tokio::time::timeout(TRANSFER, self.ask(&channel, &survey)) => {
+                asked.ok()?.ok().filter(|told| !told.by.is_empty()).map(|told| told.answer)
+            }
+            () = gone => None,
+        }
     }
 
     /// The other nodes that may be there, and whether they are known to be.
