@@ -72,12 +72,9 @@ impl Router {
             Question::HandOver { .. } => TRANSFER,
             _ => PATIENCE,
         };
-        let (receipt, receivers) = oneshot::channel();
         let question = Content::Question { id: asked.id, survey: Arc::new(survey) };
-        self.publish_to(&channel, question, Some(receipt))?;
         let gather = async {
-            let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
-            let mut left = receivers.map_err(|_| RouteError::Unreachable)?;
+            let mut left = self.reach(&channel, question).await?;
             let mut bytes = BytesMut::new();
             let mut said = Taken::Nobody;
             let mut next = 0;
@@ -171,11 +168,7 @@ impl Router {
 
     async fn is_heard_at(&self, channel: &Channel) -> Result<bool, RouteError> {
         let asked = self.0.exchange.ask();
-        let (receipt, receivers) = oneshot::channel();
-        let content = Content::Reply { to: asked.id, reply: Reply::Unknown };
-        self.publish_to(channel, content, Some(receipt))?;
-        let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
-        Ok(receivers.map_err(|_| RouteError::Unreachable)? > 0)
+        Ok(self.reach(channel, Content::Reply { to: asked.id, reply: Reply::Unknown }).await? > 0)
     }
 
     /// Waits until this worker has dealt with everything that this node has received, or its own clients have published,

@@ -172,11 +172,17 @@ impl Router {
 
     /// Resolves with the number of nodes that the message was handed to.
     async fn publish_and_wait(&self, channel: &Channel, command: &Arc<Command>) -> Result<u64, RouteError> {
-        let (receipt, taken) = oneshot::channel();
         let content = Content::Command { applied: Applied::OnReceipt, command: Arc::clone(command) };
+        let taken = tokio::time::timeout(PATIENCE, self.reach(channel, content)).await;
+        taken.map_err(|_| RouteError::Unreachable)?
+    }
+
+    /// Publishes, and resolves with the number of nodes that it was handed to.
+    async fn reach(&self, channel: &Channel, content: Content) -> Result<u64, RouteError> {
+        let (receipt, receivers) = oneshot::channel();
         self.publish_to(channel, content, Some(receipt))?;
-        let taken = tokio::time::timeout(PATIENCE, taken).await.map_err(|_| RouteError::Unreachable)?;
-        taken.map_err(|_| RouteError::Unreachable)?.map_err(|_| RouteError::Unreachable)
+        let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
+        receivers.map_err(|_| RouteError::Unreachable)
     }
 
     /// Whether a worker that is sent messages, or the bus, is so far behind that clients who publish should not be read

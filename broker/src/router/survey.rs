@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use codec::ids::{HubName, NodeId};
-use tokio::sync::oneshot;
 
 use super::exchange::Asked;
 use super::{PATIENCE, Pending, RouteError, Router, channel_of};
@@ -51,11 +50,9 @@ impl Router {
 
     pub(super) async fn ask(&self, channel: &Channel, survey: &Arc<Survey>) -> Result<Told, RouteError> {
         let asked = self.0.exchange.ask();
-        let (receipt, receivers) = oneshot::channel();
         let question = Content::Question { id: asked.id, survey: Arc::clone(survey) };
-        self.publish_to(channel, question, Some(receipt))?;
-        let receivers = receivers.await.map_err(|_| RouteError::Unreachable)?;
-        collect(asked, receivers.map_err(|_| RouteError::Unreachable)?, &survey.question).await
+        let receivers = self.reach(channel, question).await?;
+        collect(asked, receivers, &survey.question).await
     }
 
     pub(super) fn have_all_told(&self, topic: &Topic, by: &HashSet<NodeId>) -> bool {
