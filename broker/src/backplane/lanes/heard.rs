@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::channels::{Channels, Run};
 use super::origin::{Around, Origin};
-use super::{FORGOTTEN, Incoming, ORIGINS, Part, PartitionSet, SILENT, STEADY, Step};
+use super::{FORGOTTEN, Incoming, ORIGINS, Part, PartitionSet, SILENT, STEADY, Step, Why};
 use crate::backplane::{Number, Position};
 
 /// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
@@ -237,7 +237,7 @@ impl<T> Heard<T> {
         }
         let longest_unheard = (0..ORIGINS).min_by_key(|at| self.origins[*at].heard_at());
         let at = longest_unheard.unwrap_or(0);
-        self.with(at, now, steps, Origin::leave);
+        self.with(at, now, steps, |origin, around| origin.leave(Why::Crowded, around));
         let old = &mut self.origins[at];
         old.forget(&mut self.channels);
         self.places.remove(&KeyRef { node: old.id(), epoch: old.epoch() });

@@ -120,5 +120,24 @@ pub(crate) enum Step<T> {
         origin: NodeId,
         /// Where.
         partitions: PartitionSet,
+        /// For whoever runs the node.
+        why: Why,
     },
+}
+
+/// Why something that a node published will not come any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Why {
+    #[error("the node that published them does not keep them any more")]
+    Forgotten,
+    #[error("the node that published them was asked for them and has not answered in time")]
+    Unanswered,
+    #[error("too much has come that had to wait for them")]
+    Overflow,
+    #[error("the node that published them has ended while this one could not hear it")]
+    Ended,
+    #[error("the node that published them has ended, and its last words had not been waited for")]
+    LastWords,
+    #[error("more nodes have been heard than can be known")]
+    Crowded,
 }

@@ -10,7 +10,7 @@ use super::held::{Held, Place};
 use super::lane::{Gap, Lane, State};
 use super::{
     ASK_AGAIN, EARLIER, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, OWED_FOR, Part, PartitionSet, Question,
-    SILENT, SKEW, Step,
+    SILENT, SKEW, Step, Why,
 };
 use crate::backplane::Partition;
 
@@ -153,7 +153,7 @@ impl<T> Origin<T> {
         if let Some(ended_at) = self.ended_at {
             // Its last words may still have been under way.
             if around.now < ended_at + SKEW {
-                self.report(*partitions, around);
+                self.report(*partitions, Why::LastWords, around);
             }
         }
         if is_first && self.owes_since.is_none() && unheard_for >= SILENT {
@@ -214,7 +214,7 @@ impl<T> Origin<T> {
     pub(super) fn on_time(&mut self, around: &mut Around<'_, T>) {
         let now = around.now;
         if self.deadline().is_some_and(|deadline| deadline <= now) {
-            self.give_up(around);
+            self.give_up(Why::Unanswered, around);
         } else if self.repair.as_ref().is_some_and(|repair| repair.again_at <= now) {
             self.ask(around);
         }
@@ -234,14 +234,14 @@ impl<T> Origin<T> {
     pub(super) fn end(&mut self, around: &mut Around<'_, T>) {
         // It may have come back and ended while we were deaf.
         self.is_silent = false;
-        self.leave(around);
+        self.leave(Why::Ended, around);
     }
 
     /// It will not be known any more.
-    pub(super) fn leave(&mut self, around: &mut Around<'_, T>) {
+    pub(super) fn leave(&mut self, why: Why, around: &mut Around<'_, T>) {
         if self.ended_at.is_none() {
             self.ended_at = Some(around.now);
-            self.give_up(around);
+            self.give_up(why, around);
         }
     }
 
@@ -316,7 +316,8 @@ impl<T> Origin<T> {
         }
         lane.highest = lane.highest.max(sequence);
         if is_lost {
-            self.report([partition].into_iter().collect(), around);
+            let why = if self.ended_at.is_some() { Why::Ended } else { Why::Forgotten };
+            self.report([partition].into_iter().collect(), why, around);
         }
         Verdict::Deliver
     }
@@ -325,7 +326,7 @@ impl<T> Origin<T> {
         self.held.insert(incoming);
         self.held_since.get_or_insert(around.now);
         if self.held.bytes() > HELD_BYTES {
-            self.give_up(around);
+            self.give_up(Why::Overflow, around);
         }
     }
 
@@ -400,7 +401,7 @@ impl<T> Origin<T> {
                 lane.is_settled = is_complete || lane.was_deaf;
             }
         }
-        self.report(lost, around);
+        self.report(lost, Why::Forgotten, around);
     }
 
     fn on_repaired(&mut self, incoming: Incoming<'_, T>, around: &mut Around<'_, T>) {
@@ -437,7 +438,7 @@ impl<T> Origin<T> {
     }
 
     /// What is missing will not come. All that waits goes on.
-    fn give_up(&mut self, around: &mut Around<'_, T>) {
+    fn give_up(&mut self, why: Why, around: &mut Around<'_, T>) {
         let mut waiting = PartitionSet::default();
         for partition in self.held.partitions() {
             waiting.insert(partition);
@@ -462,7 +463,7 @@ impl<T> Origin<T> {
         self.is_suspicious = false;
         self.owes_since = None;
         if !self.is_silent {
-            self.report(lost, around);
+            self.report(lost, why, around);
         }
         self.release(around);
         if self.ended_at.is_none() {
@@ -473,9 +474,9 @@ impl<T> Origin<T> {
         }
     }
 
-    fn report(&self, partitions: PartitionSet, around: &mut Around<'_, T>) {
+    fn report(&self, partitions: PartitionSet, why: Why, around: &mut Around<'_, T>) {
         if !partitions.is_empty() {
-            around.steps.push(Step::Lost { origin: self.id.clone(), partitions });
+            around.steps.push(Step::Lost { origin: self.id.clone(), partitions, why });
         }
     }
 }

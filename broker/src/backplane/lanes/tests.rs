@@ -58,7 +58,7 @@ fn text(step: &Step<u64>) -> String {
                 floors.iter().map(|(partition, floor)| format!("{}>{floor}", partition.0)).collect();
             format!("ask {} #{number} {}", origin.as_str(), floors.join(" "))
         }
-        Step::Lost { origin, partitions } => {
+        Step::Lost { origin, partitions, .. } => {
             let partitions: Vec<_> = partitions.iter().map(|partition| partition.0.to_string()).collect();
             format!("lost {} {}", origin.as_str(), partitions.join(" "))
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::nodes::Met;
 use super::{Ears, Inner, lock};
-use crate::backplane::lanes::{Heard, Incoming, Mark, Missed, Part, Question, Step};
+use crate::backplane::lanes::{Heard, Incoming, Mark, Missed, Part, Question, Step, Why};
 use crate::backplane::redis::LinkEvent;
 use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
 use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Number, Partition, PartitionSet};
@@ -182,17 +182,18 @@ impl Inner {
                     let message = LinkMessage::Repair { question: number, floors, within };
                     self.tell(&Channel::Node(origin), message);
                 }
-                Step::Lost { origin, partitions } => self.lost(&origin, partitions),
+                Step::Lost { origin, partitions, why } => self.lost(&origin, partitions, why),
             }
         }
     }
 
     /// Tells the node whose messages are lost for good. What concerns single connections goes to the node's own channel:
     /// if that is among those affected, it may be anybody's.
-    fn lost(&self, origin: &NodeId, partitions: PartitionSet) {
+    fn lost(&self, origin: &NodeId, partitions: PartitionSet, why: Why) {
         self.metrics.lost();
         if let Some(Pass { withheld }) = lock(&self.losses).pass() {
-            tracing::warn!(%origin, withheld, "messages of a node are lost for good");
+            let count = partitions.iter().count();
+            tracing::warn!(%origin, partitions = count, %why, withheld, "messages of a node are lost for good");
         }
         let channels: Vec<Channel> = lock(&self.wishes).channels_in(partitions).cloned().collect();
         for channel in channels {

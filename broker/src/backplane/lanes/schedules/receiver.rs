@@ -186,7 +186,7 @@ impl Receiver {
             match step {
                 Step::Deliver(letter) => self.deliver(&letter),
                 Step::Ask(question) => self.questions.push(question),
-                Step::Lost { origin, partitions } => {
+                Step::Lost { origin, partitions, .. } => {
                     assert!(!self.is_gentle, "nothing had to be lost");
                     self.lost.push((origin.clone(), partitions, now));
                     self.due.retain(|letter, _| {
