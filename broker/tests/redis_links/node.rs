@@ -104,7 +104,7 @@ impl Node {
     /// The next message: its channel and its payload.
     pub(crate) async fn message(&mut self) -> (String, String) {
         loop {
-            if let LinkEvent::Message { channel, payload } = self.event().await {
+            if let LinkEvent::Message { channel, payload, .. } = self.event().await {
                 return (text(&channel), text(&payload));
             }
         }

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::channels::{Channels, Run};
 use super::origin::{Around, Origin};
-use super::{FORGOTTEN, Incoming, ORIGINS, Part, PartitionSet, SILENT, STEADY, Step, Why};
+use super::proofs::Proofs;
+use super::{FORGOTTEN, GONE, Incoming, ORIGINS, Part, PartitionSet, STEADY, Step, Why};
 use crate::backplane::{Number, Position};
 
 /// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
@@ -18,6 +19,7 @@ pub(crate) struct Heard<T> {
     places: HashMap<Key, usize>,
     origins: Vec<Origin<T>>,
     channels: Channels,
+    proofs: Proofs,
     runs: Run,
     questions: u64,
     deaf: PartitionSet,
@@ -61,6 +63,7 @@ impl<T> Heard<T> {
             places: HashMap::new(),
             origins: Vec::new(),
             channels: Channels::new(),
+            proofs: Proofs::new(),
             runs: 0,
             questions: 0,
             deaf: PartitionSet::default(),
@@ -96,14 +99,13 @@ impl<T> Heard<T> {
 
     /// What is published to these partitions does not reach us any more. Only what was live before can become deaf.
     pub(crate) fn on_deaf(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
-        let is_first = self.deaf.is_empty()
-            && self.hearing_since.is_none_or(|since| now.duration_since(since) >= SILENT);
+        let hearing_since = self.hearing_since;
         self.forget_doubts(now);
         self.deaf.add(partitions);
         self.doubtful.add(partitions);
         self.doubtful_since.get_or_insert(now);
         for at in 0..self.origins.len() {
-            self.with(at, now, steps, |origin, around| origin.on_deaf(partitions, is_first, around));
+            self.with(at, now, steps, |origin, around| origin.on_deaf(partitions, hearing_since, around));
         }
     }
 
@@ -120,6 +122,12 @@ impl<T> Heard<T> {
         for at in 0..self.origins.len() {
             self.with(at, now, steps, |origin, around| origin.on_hearing(partitions, around));
         }
+    }
+
+    /// What we have published ourselves at that time has come, over the connection that brings all that we hear of these
+    /// partitions: so has whatever Redis took before it.
+    pub(crate) fn on_proof(&mut self, partitions: &PartitionSet, at: Instant) {
+        self.proofs.prove(partitions, at);
     }
 
     /// A part of an answer of a node came.
@@ -162,10 +170,12 @@ impl<T> Heard<T> {
         if partitions.iter().any(|partition| self.deaf.contains(partition)) {
             return None;
         }
+        let proven = self.proofs.of_all();
+        let for_long = self.hearing_since.is_none_or(|since| proven >= Some(since + GONE));
         let mut all = Vec::new();
         for origin in &self.origins {
             for partition in partitions.iter() {
-                let heard = origin.heard(partition)?;
+                let heard = origin.heard(partition, for_long)?;
                 if heard > 0 {
                     let up_to = Number { epoch: origin.epoch(), sequence: heard };
                     all.push(Position { origin: origin.id().clone(), partition, up_to });
@@ -188,9 +198,9 @@ impl<T> Heard<T> {
         steps: &mut Vec<Step<T>>,
         act: impl FnOnce(&mut Origin<T>, &mut Around<'_, T>),
     ) {
-        let Self { origins, channels, questions, due_at, .. } = self;
+        let Self { origins, channels, proofs, questions, due_at, .. } = self;
         let origin = &mut origins[at];
-        act(origin, &mut Around { channels, questions, steps, now });
+        act(origin, &mut Around { channels, proofs, questions, steps, now });
         let due = due_at.get_or_insert_with(|| now + FORGOTTEN);
         *due = origin.due_at().map_or(*due, |at| at.min(*due));
     }

@@ -11,6 +11,7 @@ mod heard;
 mod held;
 mod lane;
 mod origin;
+mod proofs;
 mod ring;
 #[cfg(test)]
 mod schedules;
@@ -38,9 +39,9 @@ const OWED_FOR: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// A node says every second that it is there. Who has said nothing for so long was gone before we became deaf.
 const SILENT: Duration = Duration::from_secs(5);
-/// What is published in one partition may come so much later than what was published after it in another one.
-const SKEW: Duration = Duration::from_secs(5);
-/// What was published so long before it can matter may come all the same: it waits for Redis, and is late by [`SKEW`].
+/// Who was silent before a deafness and has said nothing for so long after it is gone.
+const GONE: Duration = Duration::from_secs(6);
+/// What was published so long before it can matter may come all the same: it waits for Redis, and is some time on its way.
 const EARLIER: Duration = Duration::from_secs(15);
 /// After so long with everything in order, every living node has been heard.
 const STEADY: Duration = Duration::from_secs(10);

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::channels::{Channels, Run};
 use super::held::{Held, Place};
 use super::lane::{Gap, Lane, State};
+use super::proofs::Proofs;
 use super::{
     ASK_AGAIN, EARLIER, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, OWED_FOR, Part, PartitionSet, Question,
-    SILENT, SKEW, Step, Why,
+    SILENT, Step, Why,
 };
 use crate::backplane::Partition;
 
@@ -28,7 +29,7 @@ pub(super) struct Origin<T> {
     heard_at: Instant,
     /// Whether it was heard no more when we became deaf, nor since: it is asked when it comes back.
     is_silent: bool,
-    /// When it became known that there is nobody to ask any more, because the node has started anew.
+    /// When it became known that nothing more will come and that there is nobody to ask.
     ended_at: Option<Instant>,
     has_channels: bool,
     lanes: Box<[Lane; Partition::COUNT]>,
@@ -44,7 +45,7 @@ pub(super) struct Origin<T> {
 #[derive(Debug)]
 struct Settled {
     sequence: u64,
-    /// Becomes the number when [`SKEW`] has passed.
+    /// Becomes the number when it is proven that what Redis had taken has come.
     next: u64,
     since: Instant,
 }
@@ -64,6 +65,7 @@ struct Repair {
 /// What an origin has to do with.
 pub(super) struct Around<'a, T> {
     pub(super) channels: &'a mut Channels,
+    pub(super) proofs: &'a Proofs,
     pub(super) questions: &'a mut u64,
     pub(super) steps: &'a mut Vec<Step<T>>,
     pub(super) now: Instant,
@@ -124,7 +126,7 @@ impl<T> Origin<T> {
     }
 
     pub(super) fn on_envelope(&mut self, incoming: Incoming<'_, T>, around: &mut Around<'_, T>) {
-        self.is_heard(incoming.mark.sequence, around.now);
+        self.is_heard(incoming.mark.sequence, around);
         let place = Place::from(incoming.mark);
         let verdict = match self.lane(place.partition).state {
             State::Open => self.judge(place, around),
@@ -139,25 +141,31 @@ impl<T> Origin<T> {
     }
 
     pub(super) fn on_beat(&mut self, sequence: u64, around: &mut Around<'_, T>) {
-        self.is_heard(sequence, around.now);
-        if around.now >= self.settled.since + SKEW {
+        self.is_heard(sequence, around);
+        if around.proofs.of_all() >= Some(self.settled.since) {
             let Settled { next, .. } = self.settled;
             self.settled = Settled { sequence: next, next: sequence.max(next), since: around.now };
         }
         self.ask_if_suspicious(around);
     }
 
-    /// `is_first` says that everything was heard until now, for long enough to notice who is gone.
-    pub(super) fn on_deaf(&mut self, partitions: &PartitionSet, is_first: bool, around: &mut Around<'_, T>) {
-        let unheard_for = around.now.saturating_duration_since(self.heard_at);
+    /// `hearing_since` says since when all was heard until now, unless always.
+    pub(super) fn on_deaf(
+        &mut self,
+        partitions: &PartitionSet,
+        hearing_since: Option<Instant>,
+        around: &mut Around<'_, T>,
+    ) {
         if let Some(ended_at) = self.ended_at {
             // Its last words may still have been under way.
-            if around.now < ended_at + SKEW {
-                self.report(*partitions, Why::LastWords, around);
-            }
-        }
-        if is_first && self.owes_since.is_none() && unheard_for >= SILENT {
+            let open = partitions.iter().filter(|partition| self.lane(*partition).state == State::Open);
+            let doubtful = around.proofs.lacking(&open.collect(), ended_at);
+            self.report(doubtful, Why::LastWords, around);
             self.is_silent = true;
+        } else if self.owes_since.is_none() {
+            let unheard_since = hearing_since.map_or(self.heard_at, |since| since.max(self.heard_at));
+            let proven = around.proofs.of_all();
+            self.is_silent |= proven.is_some_and(|until| until >= unheard_since + SILENT);
         }
         let settled = self.settled.sequence;
         for partition in partitions.iter() {
@@ -199,6 +207,7 @@ impl<T> Origin<T> {
         repair.progress = around.now;
         repair.again_in = ASK_AGAIN;
         repair.again_at = around.now + ASK_AGAIN;
+        self.heard_at = around.now;
         if part.number == 0 {
             self.on_answer(part.is_complete, around);
         }
@@ -232,9 +241,11 @@ impl<T> Origin<T> {
 
     /// The node has started anew: nobody can be asked.
     pub(super) fn end(&mut self, around: &mut Around<'_, T>) {
-        // It may have come back and ended while we were deaf.
-        self.is_silent = false;
-        self.leave(Why::Ended, around);
+        if self.ended_at.is_none() {
+            // It may have come back and ended while we were deaf.
+            self.is_silent = false;
+            self.leave(Why::Ended, around);
+        }
     }
 
     /// It will not be known any more.
@@ -265,22 +276,24 @@ impl<T> Origin<T> {
         self.held.bytes()
     }
 
-    /// The highest number of a partition that has been heard; nothing while something is missing there.
-    pub(super) fn heard(&self, partition: Partition) -> Option<u64> {
+    /// The highest number of a partition that has been heard; nothing while something is missing there, or may be.
+    /// `for_long` says that whoever is there would have been heard by now.
+    pub(super) fn heard(&self, partition: Partition, for_long: bool) -> Option<u64> {
         let lane = &self.lanes[usize::from(partition.0)];
-        (lane.state == State::Open).then_some(lane.highest)
+        let is_gone = self.is_silent && (for_long || self.ended_at.is_some());
+        (lane.state == State::Open || is_gone).then_some(lane.highest)
     }
 
     fn lane(&mut self, partition: Partition) -> &mut Lane {
         &mut self.lanes[usize::from(partition.0)]
     }
 
-    fn is_heard(&mut self, sequence: u64, now: Instant) {
+    fn is_heard(&mut self, sequence: u64, around: &Around<'_, T>) {
         self.known = self.known.max(sequence);
-        self.heard_at = now;
+        self.heard_at = around.now;
         self.is_silent = false;
-        // What seemed to be a new run was a late word of an older one.
-        if self.ended_at.is_some_and(|ended_at| now >= ended_at + SKEW) {
+        // All its last words had come: what seemed to be a new run was a late word of an older one, or both live.
+        if self.ended_at.is_some_and(|ended_at| around.proofs.of_all() >= Some(ended_at)) {
             self.ended_at = None;
         }
     }

@@ -92,8 +92,21 @@ impl Letter {
 #[derive(Debug)]
 enum Parcel {
     Letter(Letter),
-    Beat { sender: usize, epoch: u64, sequence: u64 },
-    Part { sender: usize, epoch: u64, part: Answer },
+    Beat {
+        sender: usize,
+        epoch: u64,
+        sequence: u64,
+    },
+    Part {
+        sender: usize,
+        epoch: u64,
+        part: Answer,
+    },
+    /// What the receiver itself has published at that time, in a lane.
+    Probe {
+        lane: usize,
+        sent_at: Instant,
+    },
 }
 
 #[derive(Debug)]
@@ -222,6 +235,7 @@ impl World {
                 since_beat = 0;
                 self.beat();
             }
+            self.probe();
             self.carry(is_calm);
         }
         self.receivers.iter().for_each(Receiver::finish);
@@ -242,6 +256,19 @@ impl World {
                     let at = self.now + Duration::from_millis(self.rng.random_range(1..500));
                     let (sender, epoch) = (sender.number, sender.epoch);
                     receiver.lanes[0].push(at, Parcel::Beat { sender, epoch, sequence });
+                }
+            }
+        }
+    }
+
+    /// Receivers look how far they hear, at times.
+    fn probe(&mut self) {
+        let Self { rng, now, receivers, .. } = self;
+        for receiver in receivers {
+            for lane in 0..PARTITIONS {
+                if receiver.is_subscribed[lane] && rng.random_ratio(1, 6) {
+                    let at = *now + Duration::from_millis(rng.random_range(1..500));
+                    receiver.lanes[lane].push(at, Parcel::Probe { lane, sent_at: *now });
                 }
             }
         }

@@ -99,14 +99,37 @@ impl Ear {
         self.does(expected, |heard, now, steps| heard.on_hearing(&set(partitions), now, steps));
     }
 
+    /// What is said of a run of `n` in partition 7, in its epoch, when the position is known.
+    fn position(&self) -> Option<Vec<(u64, u64)>> {
+        let position = self.heard.position(&set(&[7]))?;
+        Some(position.iter().map(|position| (position.up_to.epoch, position.up_to.sequence)).collect())
+    }
+
+    /// All that Redis has taken until now has come.
+    fn proves(&mut self) {
+        self.heard.on_proof(&PartitionSet::ALL, self.now);
+    }
+
     /// A part of an answer of `n`: its number, whether it is the last, whether the answer is complete.
     #[track_caller]
     fn part(&mut self, question: u64, part: (u64, bool, bool), samples: &[Sample], expected: &[&str]) {
+        self.part_of(1, (question, part), samples, expected);
+    }
+
+    /// The same of another run.
+    #[track_caller]
+    fn part_of(
+        &mut self,
+        epoch: u64,
+        (question, part): (u64, (u64, bool, bool)),
+        samples: &[Sample],
+        expected: &[&str],
+    ) {
         let n = node("n");
         let (number, is_last, is_complete) = part;
         let envelopes = samples.iter().map(|sample| incoming(*sample, &n)).collect();
         let part = Part { question, number, is_last, is_complete, envelopes };
-        self.does(expected, |heard, now, steps| heard.on_part((&n, 1), part, now, steps));
+        self.does(expected, |heard, now, steps| heard.on_part((&n, epoch), part, now, steps));
     }
 
     /// A whole answer in one part.
@@ -387,14 +410,17 @@ fn whoever_was_heard_is_asked_after_a_deafness() {
 }
 
 #[test]
-fn a_quiet_lane_is_asked_from_what_had_been_confirmed_a_while_before() {
+fn a_quiet_lane_is_asked_from_what_had_been_confirmed_and_has_come() {
     let mut ear = Ear::new();
     ear.hears(a(1, 0), &["1"]);
     for sequence in 10..30 {
         ear.beat("n", 1, sequence, &[]);
         ear.wait(1_000, &[]);
+        if sequence < 20 {
+            ear.proves();
+        }
     }
-    // There is a look every five seconds: the last one was at 25, and 20 had been said five seconds before.
+    // What 20 says has come. Later beats may have overtaken something.
     ear.deaf(&[7, 8], &[]);
     ear.hearing(&[7, 8], &["ask n #1 7>20 8>20"]);
     ear.answer(1, &[], &[]);
@@ -405,13 +431,13 @@ fn a_quiet_lane_is_asked_from_what_had_been_confirmed_a_while_before() {
 fn a_beat_never_goes_back() {
     let mut ear = Ear::new();
     ear.hears(a(9, 0), &["9"]);
-    ear.beat("n", 1, 3, &[]);
-    ear.wait(5_000, &[]);
-    ear.beat("n", 1, 2, &[]);
-    ear.wait(5_000, &[]);
-    ear.beat("n", 1, 2, &[]);
+    for sequence in [3, 2, 2] {
+        ear.proves();
+        ear.beat("n", 1, sequence, &[]);
+        ear.wait(1_000, &[]);
+    }
     ear.deaf(&[7, 8], &[]);
-    ear.hearing(&[7, 8], &["ask n #1 7>9 8>2"]);
+    ear.hearing(&[7, 8], &["ask n #1 7>9 8>3"]);
 }
 
 #[test]
@@ -455,11 +481,20 @@ fn who_was_gone_before_a_deafness_is_asked_when_it_comes_back() {
     let mut ear = Ear::new();
     ear.hears(a(1, 0), &["1"]);
     ear.wait(5_000, &[]);
+    ear.proves();
     ear.deaf(&[7], &[]);
     ear.hearing(&[7], &[]);
-    ear.wait(20_000, &[]);
+    ear.wait(5_999, &[]);
+    ear.proves();
+    assert_eq!(ear.position(), None);
+    ear.wait(1, &[]);
+    ear.proves();
+    assert_eq!(ear.position(), Some(vec![(1, 1)]));
+    ear.wait(14_000, &[]);
     ear.beat("n", 1, 4, &["ask n #1 7>1"]);
+    assert_eq!(ear.position(), None);
     ear.answer(1, &[a(4, 1)], &["4"]);
+    assert_eq!(ear.position(), Some(vec![(1, 4)]));
     ear.is_at_rest();
 }
 
@@ -467,12 +502,23 @@ fn who_was_gone_before_a_deafness_is_asked_when_it_comes_back() {
 fn who_could_not_be_heard_is_not_taken_for_gone() {
     let mut ear = Ear::new();
     ear.hears(a(1, 0), &["1"]);
+    ear.proves();
+    // We may have stood still.
+    ear.wait(6_000, &[]);
     ear.deaf(&[7], &[]);
     ear.wait(6_000, &[]);
     ear.hearing(&[7], &["ask n #1 7>1"]);
+    ear.answer(1, &[], &[]);
+    ear.proves();
     ear.deaf(&[7], &[]);
     ear.wait(6_000, &[]);
     ear.hearing(&[7], &["ask n #2 7>1"]);
+    ear.answer(2, &[], &[]);
+    // It is there, and has not said so again.
+    ear.wait(4_999, &[]);
+    ear.proves();
+    ear.deaf(&[7], &[]);
+    ear.hearing(&[7], &["ask n #3 7>1"]);
 }
 
 #[test]
@@ -563,28 +609,65 @@ fn a_run_that_may_have_come_back_and_ended_unheard_is_reported() {
     let mut ear = Ear::new();
     ear.hears(a(1, 0), &["1"]);
     ear.wait(5_000, &[]);
+    ear.proves();
     ear.deaf(&[7], &[]);
     ear.hearing(&[7], &[]);
     ear.beat("n", 2, 0, &["lost n 7", "ask n #1 7>0"]);
 }
 
 #[test]
-fn a_late_word_of_an_older_run_ends_nothing_for_long() {
+fn a_run_that_goes_on_after_a_new_one_has_not_ended() {
     let mut ear = Ear::new();
     ear.beat("n", 1, 0, &[]);
+    // A late word of an older one.
     ear.hears(Sample { epoch: 9, ..c(1, 0) }, &["1"]);
-    ear.wait(5_000, &[]);
     ear.hears(a(1, 0), &["1"]);
-    ear.hears(a(3, 2), &["ask n #1 7>1"]);
+    // It may have been under way.
+    ear.hears(a(3, 2), &["lost n 7", "3"]);
+    ear.proves();
+    ear.hears(a(5, 4), &["ask n #1 7>3"]);
 }
 
 #[test]
 fn last_words_of_a_run_that_may_have_been_under_way_are_lost() {
     let mut ear = Ear::new();
     ear.hears(a(1, 0), &["1"]);
+    ear.wait(1_000, &[]);
+    ear.proves();
+    ear.wait(1_000, &[]);
     ear.beat("n", 2, 0, &[]);
-    ear.deaf(&[7], &["lost n 7"]);
+    ear.heard.on_proof(&set(&[8]), ear.now);
+    ear.deaf(&[7, 8], &["lost n 7"]);
+    ear.hearing(&[7, 8], &["ask n #1 7>0 8>0"]);
+    ear.deaf(&[7, 8], &[]);
+}
+
+#[test]
+fn nothing_of_a_run_is_lost_in_a_deafness_after_its_end() {
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    ear.beat("n", 2, 0, &[]);
+    ear.proves();
+    ear.deaf(&[7, 8], &[]);
+    ear.hearing(&[7, 8], &["ask n #1 7>0 8>0"]);
+    assert_eq!(ear.position(), None);
+    ear.part_of(2, (1, (0, true, true)), &[], &[]);
+    assert_eq!(ear.position(), Some(vec![(1, 1)]));
+    ear.wait(1_000, &[]);
+    // Another one begins.
+    ear.beat("n", 3, 0, &["ask n #2 7>0 8>0"]);
+}
+
+#[test]
+fn a_run_that_goes_on_in_a_deafness_after_its_end_is_asked() {
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    ear.beat("n", 2, 0, &[]);
+    ear.proves();
+    ear.deaf(&[7], &[]);
     ear.hearing(&[7], &["ask n #1 7>0"]);
+    ear.hears(a(5, 1), &["ask n #2 7>1"]);
+    ear.answer(2, &[b(4, 0), a(5, 1)], &["4", "5"]);
 }
 
 #[test]

@@ -81,6 +81,8 @@ pub enum LinkEvent {
         channel: Bytes,
         /// What was published.
         payload: Bytes,
+        /// The server that brought it.
+        from: ServerKey,
     },
     /// From a while ago until [`LinkEvent::Hearing`], what is published to channels of these partitions may be lost.
     Deaf(PartitionSet),
@@ -101,7 +103,7 @@ pub struct LinkState {
 
 /// Names a server among those of this process. One that comes back is a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct ServerKey(u64);
+pub struct ServerKey(u64);
 
 /// What callers and the thread share. No lock is held while the other is taken.
 struct Shared {
@@ -240,6 +242,11 @@ impl Links {
     /// Ends the wish, at once. Whoever waits for it fails, and messages that are under way may still arrive.
     pub fn unsubscribe(&self, channel: &str) {
         self.shared.wishes().take_back(channel);
+    }
+
+    /// The partitions of which all that is wanted is heard from this server now: in one order, that of its connection.
+    pub fn heard_from(&self, server: ServerKey) -> PartitionSet {
+        self.shared.wishes().heard_from(server)
     }
 
     /// What works, now and whenever it changes. It has changed already when an event tells why.

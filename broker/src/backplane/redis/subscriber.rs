@@ -83,11 +83,11 @@ impl Subscriber {
     }
 
     fn ears(&self, signs: &Arc<Signs>) -> Ears {
-        let (shared, noted) = (Arc::clone(&self.shared), Arc::clone(signs));
+        let (shared, noted, from) = (Arc::clone(&self.shared), Arc::clone(signs), self.key);
         let heard = move |channel, payload| {
             noted.pushes.fetch_add(1, Ordering::Relaxed);
             shared.counts.received();
-            (shared.events)(LinkEvent::Message { channel, payload });
+            (shared.events)(LinkEvent::Message { channel, payload, from });
         };
         let reader = Reader { shared: Arc::clone(&self.shared), key: self.key, signs: Arc::clone(signs) };
         Ears { heard: Box::new(heard), pushed: Box::new(move |info| reader.read(info)) }

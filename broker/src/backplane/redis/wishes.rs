@@ -321,6 +321,11 @@ impl Wishes {
         self.hearing == PartitionSet::ALL
     }
 
+    /// The partitions that a server serves and that are heard.
+    pub(super) fn heard_from(&self, key: ServerKey) -> PartitionSet {
+        self.partitions_of(key).iter().filter(|partition| self.hearing.contains(*partition)).collect()
+    }
+
     /// How many channels are wanted, or being left.
     pub(super) fn len(&self) -> usize {
         self.channels.len()

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::nodes::Met;
 use super::{Ears, Inner, lock};
 use crate::backplane::lanes::{Heard, Incoming, Mark, Missed, Part, Question, Step, Why};
-use crate::backplane::redis::LinkEvent;
+use crate::backplane::redis::{LinkEvent, ServerKey};
 use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
 use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Number, Partition, PartitionSet};
 use crate::telemetry::throttle::Pass;
@@ -32,8 +32,8 @@ impl Inner {
     pub(super) fn on_event(&self, event: LinkEvent) {
         let now = Instant::now();
         match event {
-            LinkEvent::Message { channel, payload } => match std::str::from_utf8(&channel) {
-                Ok(channel) => self.on_message(channel, payload, now),
+            LinkEvent::Message { channel, payload, from } => match std::str::from_utf8(&channel) {
+                Ok(channel) => self.on_message((channel, from), payload, now),
                 Err(_) => self.cannot_read("a channel's name is no text"),
             },
             LinkEvent::Deaf(partitions) => {
@@ -46,7 +46,7 @@ impl Inner {
         }
     }
 
-    fn on_message(&self, channel: &str, payload: Bytes, now: Instant) {
+    fn on_message(&self, (channel, from): (&str, ServerKey), payload: Bytes, now: Instant) {
         // Something may still come of a channel that is not heard any more.
         let Some(partition) = lock(&self.wishes).partition(channel) else {
             return;
@@ -56,7 +56,7 @@ impl Inner {
             return;
         };
         match body {
-            Some(Body::Link(message)) => self.on_link_message(&stamp, partition, message, now),
+            Some(Body::Link(message)) => self.on_link_message(&stamp, (partition, from), message, now),
             body => {
                 let item = self.arrived(&stamp, body);
                 let incoming = Incoming { mark: mark(&stamp, (partition, channel)), item, len };
@@ -85,7 +85,13 @@ impl Inner {
         is_wanted.then(|| (Envelope { origin: origin.clone(), content }, number))
     }
 
-    fn on_link_message(&self, stamp: &Stamp, partition: Partition, message: LinkMessage, now: Instant) {
+    fn on_link_message(
+        &self,
+        stamp: &Stamp,
+        (partition, from): (Partition, ServerKey),
+        message: LinkMessage,
+        now: Instant,
+    ) {
         match message {
             LinkMessage::Beat { sequence, age_ms } => {
                 if stamp.origin == self.node {
@@ -106,6 +112,7 @@ impl Inner {
             LinkMessage::Probe { number } if stamp.origin == self.node && stamp.epoch == self.epoch => {
                 if let Some(lag) = lock(&self.probes).heard(partition, number, now) {
                     self.metrics.lag(lag);
+                    self.on_proof(from, now - lag);
                 }
             }
             LinkMessage::Probe { .. } => {}
@@ -127,6 +134,14 @@ impl Inner {
                 let part = Part { question, number: part, is_last, is_complete, envelopes };
                 self.step(|heard, steps| heard.on_part((&stamp.origin, stamp.epoch), part, now, steps));
             }
+        }
+    }
+
+    /// A probe that was sent at that time has come back.
+    fn on_proof(&self, from: ServerKey, sent_at: Instant) {
+        if let Some((links, _)) = self.links.get() {
+            let partitions = links.heard_from(from);
+            self.step(|heard, _| heard.on_proof(&partitions, sent_at));
         }
     }
 

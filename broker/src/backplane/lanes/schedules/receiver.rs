@@ -163,6 +163,13 @@ impl Receiver {
                 self.met.insert((sender, epoch));
                 self.hear(now, |heard, steps| heard.on_beat((&node(sender), epoch), sequence, now, steps));
             }
+            Parcel::Probe { lane, sent_at } => {
+                if self.deaf.iter().all(|(deaf, ..)| *deaf != lane) {
+                    // Nothing is published in the partitions that are no lane here.
+                    let like_it = (0..=u8::MAX).filter(|number| usize::from(*number) % PARTITIONS == lane);
+                    self.heard.on_proof(&like_it.map(Partition).collect(), sent_at);
+                }
+            }
             Parcel::Part { sender, epoch, part } => {
                 trace(|| format!("receiver {} <- {sender} {epoch} {part:?}", self.number));
                 let Answer { question, number, is_last, is_complete, letters } = part;
