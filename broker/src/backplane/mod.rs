@@ -12,6 +12,7 @@ pub mod redis;
 mod redis_bus;
 pub mod wire;
 
+use codec::ids::NodeId;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
@@ -58,6 +59,12 @@ pub trait Overview: Send + Sync + 'static {
     /// How far the node is with what all nodes, itself included, publish to these partitions; nothing while something is
     /// missing, or may be. What has come has been given to the receiver before.
     fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>>;
+
+    /// Whether all that the node has published and that has come here has been given to the receiver, and nothing is missing
+    /// in between: nothing of it waits.
+    fn has_all_of(&self, _node: &NodeId) -> bool {
+        true
+    }
 
     /// How this node and the others are linked at the moment, as far as it can tell.
     fn outlook(&self) -> Outlook;

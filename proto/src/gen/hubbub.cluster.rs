@@ -16,7 +16,7 @@ pub struct Envelope {
     /// Id of the node: 1 to 32 letters, digits, `_` or `-`.
     #[prost(string, tag = "4")]
     pub origin: ::prost::alloc::string::String,
-    #[prost(oneof = "envelope::Body", tags = "5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(oneof = "envelope::Body", tags = "5, 6, 7, 8, 9, 10, 11, 12, 13")]
     pub body: ::core::option::Option<envelope::Body>,
 }
 /// Nested message and enum types in `Envelope`.
@@ -39,6 +39,8 @@ pub mod envelope {
         Probe(super::Probe),
         #[prost(message, tag = "12")]
         Farewell(super::Farewell),
+        #[prost(message, tag = "13")]
+        Complete(super::Complete),
     }
 }
 /// Brings something to the members of a target.
@@ -463,9 +465,21 @@ pub struct Beat {
     #[prost(uint64, tag = "2")]
     pub age_ms: u64,
 }
-/// The last word of a process that ends in order: it holds no connections any more.
+/// The last word of a process that ends in order: it holds no connections any more. It may be said several times, until all
+/// others have everything that the process has published.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Farewell {}
+pub struct Farewell {
+    /// Redis has taken all that the process has published.
+    #[prost(bool, tag = "1")]
+    pub is_complete: bool,
+}
+/// Answers a farewell, on the channel of its node: nothing is missing here of what its process has published.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Complete {
+    /// The epoch of the process.
+    #[prost(fixed64, tag = "1")]
+    pub epoch: u64,
+}
 /// Asks a node for what its process published.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Repair {
@@ -478,6 +492,10 @@ pub struct Repair {
     /// gives older ones too.
     #[prost(uint64, tag = "3")]
     pub within_ms: u64,
+    /// At most so many bytes of envelopes in one message of the answer, unless a single one is larger; 0: as the node likes. A
+    /// larger one may be more than Redis keeps for a node that reads slowly.
+    #[prost(uint64, tag = "4")]
+    pub part_bytes: u64,
 }
 /// Nested message and enum types in `Repair`.
 pub mod repair {
@@ -503,6 +521,9 @@ pub struct Repaired {
     /// Whether everything that was asked for comes; the same in all messages of an answer. Older envelopes may be gone.
     #[prost(bool, tag = "3")]
     pub is_complete: bool,
+    /// The partitions of which not everything comes, if that is known; the same in all messages of an answer.
+    #[prost(uint32, repeated, tag = "6")]
+    pub lacking: ::prost::alloc::vec::Vec<u32>,
     /// The number of the question.
     #[prost(uint64, tag = "4")]
     pub question: u64,

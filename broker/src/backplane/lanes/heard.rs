@@ -11,6 +11,7 @@ use super::channels::{Channels, Run};
 use super::origin::{Around, Origin};
 use super::proofs::Proofs;
 use super::{FORGOTTEN, GONE, Incoming, ORIGINS, Part, PartitionSet, STEADY, Step, Why};
+use crate::backplane::partitions::all;
 use crate::backplane::{Number, Position};
 
 /// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
@@ -97,6 +98,17 @@ impl<T> Heard<T> {
         self.with(at, now, steps, |origin, around| origin.on_beat(sequence, around));
     }
 
+    /// A run of a node ends, and Redis has taken all that it has published. Says whether nothing of that is missing here.
+    pub(crate) fn on_farewell(
+        &mut self,
+        (node, epoch): (&NodeId, u64),
+        now: Instant,
+        steps: &mut Vec<Step<T>>,
+    ) -> bool {
+        let at = self.meet((node, epoch), 0, now, steps);
+        self.with(at, now, steps, Origin::on_farewell)
+    }
+
     /// What is published to these partitions does not reach us any more. Only what was live before can become deaf.
     pub(crate) fn on_deaf(&mut self, partitions: &PartitionSet, now: Instant, steps: &mut Vec<Step<T>>) {
         let hearing_since = self.hearing_since;
@@ -170,8 +182,7 @@ impl<T> Heard<T> {
         if partitions.iter().any(|partition| self.deaf.contains(partition)) {
             return None;
         }
-        let proven = self.proofs.of_all();
-        let for_long = self.hearing_since.is_none_or(|since| proven >= Some(since + GONE));
+        let for_long = self.hears_for_long();
         let mut all = Vec::new();
         for origin in &self.origins {
             for partition in partitions.iter() {
@@ -185,24 +196,38 @@ impl<T> Heard<T> {
         Some(all)
     }
 
+    /// Whether nothing waits of what a node has published, because something before it is missing or may be.
+    pub(crate) fn has_all_of(&self, node: &NodeId) -> bool {
+        let for_long = self.hears_for_long();
+        let mut runs = self.origins.iter().filter(|origin| origin.id() == node);
+        runs.all(|origin| all().all(|partition| origin.heard(partition, for_long).is_some()))
+    }
+
+    /// Whether everybody who is there has been heard since we hear everything.
+    fn hears_for_long(&self) -> bool {
+        let proven = self.proofs.of_all();
+        self.hearing_since.is_none_or(|since| proven >= Some(since + GONE))
+    }
+
     /// Bytes that wait, of the process of which most do.
     #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
         self.origins.iter().map(Origin::held_bytes).max().unwrap_or(0)
     }
 
-    fn with(
+    fn with<R>(
         &mut self,
         at: usize,
         now: Instant,
         steps: &mut Vec<Step<T>>,
-        act: impl FnOnce(&mut Origin<T>, &mut Around<'_, T>),
-    ) {
+        act: impl FnOnce(&mut Origin<T>, &mut Around<'_, T>) -> R,
+    ) -> R {
         let Self { origins, channels, proofs, questions, due_at, .. } = self;
         let origin = &mut origins[at];
-        act(origin, &mut Around { channels, proofs, questions, steps, now });
+        let done = act(origin, &mut Around { channels, proofs, questions, steps, now });
         let due = due_at.get_or_insert_with(|| now + FORGOTTEN);
         *due = origin.due_at().map_or(*due, |at| at.min(*due));
+        done
     }
 
     /// The place of an origin, which may be heard for the first time.

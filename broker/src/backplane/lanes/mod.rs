@@ -28,15 +28,24 @@ pub(super) use heard::Heard;
 pub(super) use ring::{Missed, RingLimits};
 pub(super) use sender::Sent;
 
-/// How long what has arrived waits for an answer that brings nothing.
-const HELD_FOR: Duration = Duration::from_secs(2);
+/// How long what has arrived waits for an answer that brings nothing. Whoever is asked may just have found Redis again.
+const HELD_FOR: Duration = Duration::from_secs(5);
 /// Bytes that may wait, of one process.
 const HELD_BYTES: usize = 4 << 20;
-/// How long a process may leave what it owes unanswered while nothing waits for it, and how long anything may wait in
-/// all. A node that has just lost Redis too may need some seconds until it hears questions.
+/// How long a process may leave what it owes unanswered while nothing waits for it, or while we cannot ask. A node that
+/// has just lost Redis too may need some seconds until it hears questions.
 const OWED_FOR: Duration = Duration::from_secs(10);
-/// A question without an answer is asked again after this time, then after twice that.
+/// How long a repair may take in all, whatever comes meanwhile.
+const LONGEST: Duration = Duration::from_secs(60);
+/// A question without an answer is asked again after this time, then after twice that ...
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// ... but never after more than this.
+const ASK_SELDOM: Duration = Duration::from_secs(2);
+/// Bytes of envelopes that are wanted in one message of an answer. Half as many each time an answer does not come, for
+/// Redis may cut off a node for which it has to keep more than its `client-output-buffer-limit` ...
+pub(super) const PART: usize = 512 << 10;
+/// ... but never fewer.
+pub(super) const SMALLEST_PART: usize = 16 << 10;
 /// A node says every second that it is there. Who has said nothing for so long was gone before we became deaf.
 const SILENT: Duration = Duration::from_secs(5);
 /// Who was silent before a deafness and has said nothing for so long after it is gone.
@@ -87,8 +96,8 @@ pub(crate) struct Part<'a, T> {
     pub(crate) number: u64,
     /// Whether it is the last part.
     pub(crate) is_last: bool,
-    /// [`ring::Missed::is_complete`], the same in every part of an answer.
-    pub(crate) is_complete: bool,
+    /// [`ring::Missed::lacking`], the same in every part of an answer.
+    pub(crate) lacking: PartitionSet,
     /// What it brings, in the order of the numbers. Without what was published to channels that are not watched: whoever
     /// decodes it leaves that out.
     pub(crate) envelopes: Vec<Incoming<'a, T>>,
@@ -106,6 +115,8 @@ pub(crate) struct Question {
     /// How old that may be. Where no number is known, it would be all that the process has ever published: members who
     /// came later would get what is none of their business.
     pub(crate) within: Duration,
+    /// How many bytes of envelopes in one part of the answer at most, unless a single one is larger.
+    pub(crate) part: usize,
 }
 
 /// What is to be done next, in the order given.

@@ -10,8 +10,8 @@ use super::held::{Held, Place};
 use super::lane::{Gap, Lane, State};
 use super::proofs::Proofs;
 use super::{
-    ASK_AGAIN, EARLIER, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, OWED_FOR, Part, PartitionSet, Question,
-    SILENT, Step, Why,
+    ASK_AGAIN, ASK_SELDOM, EARLIER, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, LONGEST, OWED_FOR, PART, Part,
+    PartitionSet, Question, SILENT, SMALLEST_PART, Step, Why,
 };
 use crate::backplane::Partition;
 
@@ -31,10 +31,14 @@ pub(super) struct Origin<T> {
     is_silent: bool,
     /// When it became known that nothing more will come and that there is nobody to ask.
     ended_at: Option<Instant>,
+    /// Whether it has said that it ends, and that Redis has taken all that it has published.
+    has_left: bool,
     has_channels: bool,
     lanes: Box<[Lane; Partition::COUNT]>,
     is_suspicious: bool,
     repair: Option<Repair>,
+    /// See [`Question::part`].
+    part: usize,
     /// Since when there has always been something to ask for.
     owes_since: Option<Instant>,
     held: Held<T>,
@@ -57,6 +61,10 @@ struct Repair {
     latest: u64,
     /// The question of these whose answer is being taken in, and its next part.
     answer: Option<(u64, u64)>,
+    /// What was asked for is there up to this number, but for what answers lacked.
+    taken: u64,
+    /// Partitions of which answers lacked something.
+    lacking: PartitionSet,
     progress: Instant,
     again_at: Instant,
     again_in: Duration,
@@ -96,10 +104,12 @@ impl<T> Origin<T> {
             heard_at: now,
             is_silent: false,
             ended_at: None,
+            has_left: false,
             has_channels: false,
             lanes: Box::new([Lane::default(); Partition::COUNT]),
             is_suspicious: false,
             repair: None,
+            part: PART,
             owes_since: None,
             held: Held::default(),
             held_since: None,
@@ -156,11 +166,16 @@ impl<T> Origin<T> {
         hearing_since: Option<Instant>,
         around: &mut Around<'_, T>,
     ) {
-        if let Some(ended_at) = self.ended_at {
-            // Its last words may still have been under way.
-            let open = partitions.iter().filter(|partition| self.lane(*partition).state == State::Open);
-            let doubtful = around.proofs.lacking(&open.collect(), ended_at);
-            self.report(doubtful, Why::LastWords, around);
+        // Its last words may still have been under way.
+        let doubtful = self.ended_at.map_or(PartitionSet::EMPTY, |at| around.proofs.lacking(partitions, at));
+        if self.has_left && !doubtful.is_empty() {
+            // Whoever has said farewell waits until we have all of it.
+            self.ended_at = None;
+        }
+        if self.ended_at.is_some() {
+            let open = doubtful.iter().filter(|partition| self.lane(*partition).state == State::Open);
+            let lost = open.collect();
+            self.report(lost, Why::LastWords, around);
             self.is_silent = true;
         } else if self.owes_since.is_none() {
             let unheard_since = hearing_since.map_or(self.heard_at, |since| since.max(self.heard_at));
@@ -168,19 +183,37 @@ impl<T> Origin<T> {
             self.is_silent |= proven.is_some_and(|until| until >= unheard_since + SILENT);
         }
         let settled = self.settled.sequence;
+        let taken = self.repair.as_ref().map_or(0, |repair| repair.taken);
         for partition in partitions.iter() {
-            self.lane(partition).go_deaf(settled);
+            let lane = self.lane(partition);
+            if lane.state == State::Asked {
+                lane.floor = lane.floor.max(taken);
+            }
+            lane.go_deaf(settled);
         }
         let is_any = |state| self.lanes.iter().any(|lane| lane.state == state);
         let (is_asked, is_suspicious) = (is_any(State::Asked), is_any(State::Suspicious));
         self.is_suspicious = is_suspicious;
         if !is_asked {
-            self.repair = None;
+            // Its answer may be what we were cut off for.
+            self.part = if self.repair.take().is_some() { half(self.part) } else { self.part };
             if !is_suspicious {
                 self.owes_since = None;
             }
         }
         self.ask_if_suspicious(around);
+    }
+
+    /// The run ends, and Redis has taken all that it has published. Says whether nothing of that is missing.
+    pub(super) fn on_farewell(&mut self, around: &mut Around<'_, T>) -> bool {
+        if self.ended_at.is_none() {
+            self.has_left = true;
+            self.heard_at = around.now;
+            self.is_silent = false;
+            self.ask_if_suspicious(around);
+            self.end_if_complete(around.now);
+        }
+        self.ended_at.is_some_and(|at| around.proofs.lacking(&PartitionSet::ALL, at).is_empty())
     }
 
     pub(super) fn on_hearing(&mut self, partitions: &PartitionSet, around: &mut Around<'_, T>) {
@@ -209,10 +242,14 @@ impl<T> Origin<T> {
         repair.again_at = around.now + ASK_AGAIN;
         self.heard_at = around.now;
         if part.number == 0 {
-            self.on_answer(part.is_complete, around);
+            self.on_answer(&part.lacking, around);
         }
+        let last = part.envelopes.last().map_or(0, |incoming| incoming.mark.sequence);
         for incoming in part.envelopes {
             self.on_repaired(incoming, around);
+        }
+        if let Some(repair) = &mut self.repair {
+            repair.taken = repair.taken.max(last);
         }
         if part.is_last {
             self.end_repair(around);
@@ -241,6 +278,7 @@ impl<T> Origin<T> {
 
     /// The node has started anew: nobody can be asked.
     pub(super) fn end(&mut self, around: &mut Around<'_, T>) {
+        self.has_left = false;
         if self.ended_at.is_none() {
             // It may have come back and ended while we were deaf.
             self.is_silent = false;
@@ -295,6 +333,17 @@ impl<T> Origin<T> {
         // All its last words had come: what seemed to be a new run was a late word of an older one, or both live.
         if self.ended_at.is_some_and(|ended_at| around.proofs.of_all() >= Some(ended_at)) {
             self.ended_at = None;
+            self.has_left = false;
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.state == State::Open)
+    }
+
+    fn end_if_complete(&mut self, now: Instant) {
+        if self.has_left && self.ended_at.is_none() && self.is_open() {
+            self.ended_at = Some(now);
         }
     }
 
@@ -374,6 +423,13 @@ impl<T> Origin<T> {
 
     /// Asks for all that is missing, the same again if need be.
     fn ask(&mut self, around: &mut Around<'_, T>) {
+        // Answers to the questions before do not know of what is asked for only now.
+        let is_wider = std::mem::take(&mut self.is_suspicious);
+        let before = self.repair.take();
+        let (taken, lacking) = match &before {
+            Some(repair) if !is_wider => (repair.taken, repair.lacking),
+            _ => (0, PartitionSet::default()),
+        };
         let mut floors = Vec::new();
         for (number, lane) in (0..=u8::MAX).zip(self.lanes.iter_mut()) {
             match lane.state {
@@ -381,37 +437,48 @@ impl<T> Origin<T> {
                 State::Suspicious => lane.ask(self.known),
                 State::Asked => {}
             }
-            floors.push((Partition(number), lane.floor));
+            floors.push((Partition(number), lane.floor.max(taken)));
         }
-        // Answers to the questions before do not know of what is asked for only now.
-        let is_wider = std::mem::take(&mut self.is_suspicious);
         if floors.is_empty() {
             return;
         }
         *around.questions += 1;
         let (number, now) = (*around.questions, around.now);
-        let (first, again_in) = match &self.repair {
-            Some(repair) => (if is_wider { number } else { repair.first }, HELD_FOR.min(repair.again_in * 2)),
-            None => (number, ASK_AGAIN),
+        let (first, again_in, progress) = match &before {
+            Some(repair) => {
+                let first = if is_wider { number } else { repair.first };
+                self.part = if is_wider { self.part } else { half(self.part) };
+                (first, ASK_SELDOM.min(repair.again_in * 2), repair.progress)
+            }
+            None => (number, ASK_AGAIN, now),
         };
-        let progress = self.repair.as_ref().map_or(now, |repair| repair.progress);
         let again_at = now + again_in;
-        self.repair = Some(Repair { first, latest: number, answer: None, progress, again_at, again_in });
+        let answer = None;
+        self.repair =
+            Some(Repair { first, latest: number, answer, taken, lacking, progress, again_at, again_in });
         self.owes_since.get_or_insert(now);
         let within = now.saturating_duration_since(self.since) + EARLIER;
-        around.steps.push(Step::Ask(Question { origin: self.id.clone(), number, floors, within }));
+        let question = Question { origin: self.id.clone(), number, floors, within, part: self.part };
+        around.steps.push(Step::Ask(question));
     }
 
     /// An answer begins. What is not in it will not come.
-    fn on_answer(&mut self, is_complete: bool, around: &mut Around<'_, T>) {
+    fn on_answer(&mut self, lacking: &PartitionSet, around: &mut Around<'_, T>) {
+        let Some(repair) = &mut self.repair else {
+            return;
+        };
+        let told = repair.lacking;
+        repair.lacking.add(lacking);
         let mut lost = PartitionSet::default();
         for (number, lane) in (0..=u8::MAX).zip(self.lanes.iter_mut()) {
+            let partition = Partition(number);
             if lane.state == State::Asked {
-                if lane.was_deaf && !is_complete {
-                    lost.insert(Partition(number));
+                let is_lacking = repair.lacking.contains(partition);
+                if lane.was_deaf && is_lacking && !told.contains(partition) {
+                    lost.insert(partition);
                 }
                 // Where we heard all the time, the numbers of each channel show whether it has lost something.
-                lane.is_settled = is_complete || lane.was_deaf;
+                lane.is_settled = !is_lacking || lane.was_deaf;
             }
         }
         self.report(lost, Why::Forgotten, around);
@@ -433,21 +500,22 @@ impl<T> Origin<T> {
 
     fn end_repair(&mut self, around: &mut Around<'_, T>) {
         self.repair = None;
+        self.part = (self.part * 2).min(PART);
         self.lanes.iter_mut().filter(|lane| lane.state == State::Asked).for_each(Lane::open);
         self.release(around);
         if !self.is_suspicious {
             self.owes_since = None;
         }
+        self.end_if_complete(around.now);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let owed = self.owes_since.map(|since| since + OWED_FOR);
-        let held = self.held_since.map(|since| since + OWED_FOR);
-        let answered = match (&self.repair, self.held_since) {
-            (Some(repair), Some(since)) => Some(since.max(repair.progress) + HELD_FOR),
-            _ => None,
-        };
-        [owed, held, answered].into_iter().flatten().min()
+        let progress = self.repair.as_ref().map(|repair| repair.progress);
+        let moved = |since: Instant| progress.map_or(since, |progress| since.max(progress));
+        let owed = self.owes_since.map(|since| (moved(since) + OWED_FOR).min(since + LONGEST));
+        let patience = if progress.is_some() { HELD_FOR } else { OWED_FOR };
+        let held = self.held_since.map(|since| (moved(since) + patience).min(since + LONGEST));
+        [owed, held].into_iter().flatten().min()
     }
 
     /// What is missing will not come. All that waits goes on.
@@ -492,4 +560,9 @@ impl<T> Origin<T> {
             around.steps.push(Step::Lost { origin: self.id.clone(), partitions, why });
         }
     }
+}
+
+/// Of a part of an answer.
+fn half(part: usize) -> usize {
+    (part / 2).max(SMALLEST_PART)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::backplane::Partition;
+use crate::backplane::{Partition, PartitionSet};
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +34,8 @@ pub(crate) struct Published {
 pub(crate) struct Missed {
     /// In the order of the numbers.
     pub(crate) envelopes: Vec<Published>,
-    /// Whether it is all that was asked for. Older envelopes may be gone.
-    pub(crate) is_complete: bool,
+    /// The partitions of which it is not all that was asked for. Older envelopes are gone.
+    pub(crate) lacking: PartitionSet,
 }
 
 /// See the module.
@@ -97,9 +97,14 @@ impl Ring {
         let envelopes = self.entries.range(first..).filter(is_wanted);
         Missed {
             envelopes: envelopes.map(|entry| entry.published.clone()).collect(),
-            is_complete: wanted.iter().zip(self.gone.iter()).all(|(floor, gone)| {
-                gone.is_none_or(|gone| gone.sequence <= *floor || !is_young(gone.since))
-            }),
+            lacking: floors
+                .iter()
+                .map(|(partition, _)| *partition)
+                .filter(|partition| {
+                    let at = usize::from(partition.0);
+                    self.gone[at].is_some_and(|gone| gone.sequence > wanted[at] && is_young(gone.since))
+                })
+                .collect(),
         }
     }
 
@@ -130,11 +135,12 @@ mod tests {
         }
     }
 
-    fn check(ring: &mut Ring, floors: &[(u8, u64)], now: Instant, expected: &[u8], is_complete: bool) {
+    fn check(ring: &mut Ring, floors: &[(u8, u64)], now: Instant, expected: &[u8], lacking: &[u8]) {
         let floors: Vec<_> = floors.iter().map(|&(partition, floor)| (Partition(partition), floor)).collect();
         let missed = ring.after(&floors, Duration::MAX, now);
         let partitions: Vec<_> = missed.envelopes.iter().map(|published| published.partition.0).collect();
-        assert_eq!((partitions.as_slice(), missed.is_complete), (expected, is_complete), "{floors:?}");
+        let lacking = lacking.iter().copied().map(Partition).collect();
+        assert_eq!((partitions.as_slice(), missed.lacking), (expected, lacking), "{floors:?}");
     }
 
     #[test]
@@ -143,12 +149,12 @@ mod tests {
         for (sequence, partition) in [(1, 7), (2, 8), (3, 7), (4, 9), (5, 8)] {
             ring.push(sequence, published(partition, 10), now);
         }
-        check(&mut ring, &[], now, &[], true);
-        check(&mut ring, &[(7, 0)], now, &[7, 7], true);
-        check(&mut ring, &[(7, 1), (8, 2)], now, &[7, 8], true);
-        check(&mut ring, &[(8, 5), (9, 0)], now, &[9], true);
-        check(&mut ring, &[(8, 2), (8, 0)], now, &[8, 8], true);
-        check(&mut ring, &[(3, 0)], now, &[], true);
+        check(&mut ring, &[], now, &[], &[]);
+        check(&mut ring, &[(7, 0)], now, &[7, 7], &[]);
+        check(&mut ring, &[(7, 1), (8, 2)], now, &[7, 8], &[]);
+        check(&mut ring, &[(8, 5), (9, 0)], now, &[9], &[]);
+        check(&mut ring, &[(8, 2), (8, 0)], now, &[8, 8], &[]);
+        check(&mut ring, &[(3, 0)], now, &[], &[]);
     }
 
     #[test]
@@ -157,11 +163,11 @@ mod tests {
         ring.push(1, published(7, 10), now);
         ring.push(2, published(8, 10), now + Duration::from_secs(30));
         let later = now + Duration::from_secs(61);
-        check(&mut ring, &[(7, 0)], later, &[], false);
-        check(&mut ring, &[(7, 1)], later, &[], true);
+        check(&mut ring, &[(7, 0)], later, &[], &[7]);
+        check(&mut ring, &[(7, 1)], later, &[], &[]);
         // What was published elsewhere does not matter.
-        check(&mut ring, &[(8, 0)], later, &[8], true);
-        check(&mut ring, &[(7, 0), (8, 0)], later, &[8], false);
+        check(&mut ring, &[(8, 0)], later, &[8], &[]);
+        check(&mut ring, &[(7, 0), (8, 0)], later, &[8], &[7]);
     }
 
     #[test]
@@ -170,19 +176,20 @@ mod tests {
         for (sequence, seconds) in [(1, 0), (2, 30), (3, 50)] {
             ring.push(sequence, published(sequence as u8, 10), now + Duration::from_secs(seconds));
         }
-        let mut check = |within: u64, expected: &[u8], is_complete: bool| {
+        let mut check = |within: u64, expected: &[u8], lacking: &[u8]| {
             let floors = [1, 2, 3].map(|partition| (Partition(partition), 0));
             let later = now + Duration::from_secs(70);
             let missed = ring.after(&floors, Duration::from_secs(within), later);
             let given: Vec<_> = missed.envelopes.iter().map(|published| published.partition.0).collect();
-            assert_eq!((given.as_slice(), missed.is_complete), (expected, is_complete), "{within}");
+            let lacking = lacking.iter().copied().map(Partition).collect();
+            assert_eq!((given.as_slice(), missed.lacking), (expected, lacking), "{within}");
         };
-        check(10, &[], true);
-        check(20, &[3], true);
-        check(40, &[2, 3], true);
+        check(10, &[], &[]);
+        check(20, &[3], &[]);
+        check(40, &[2, 3], &[]);
         // The first is not kept any more.
-        check(69, &[2, 3], true);
-        check(70, &[2, 3], false);
+        check(69, &[2, 3], &[]);
+        check(70, &[2, 3], &[1]);
     }
 
     #[test]
@@ -191,11 +198,11 @@ mod tests {
         for (sequence, partition) in [(1, 7), (2, 8), (3, 7)] {
             ring.push(sequence, published(partition, 1300), now);
         }
-        check(&mut ring, &[(7, 0)], now, &[7], false);
-        check(&mut ring, &[(7, 1)], now, &[7], true);
+        check(&mut ring, &[(7, 0)], now, &[7], &[7]);
+        check(&mut ring, &[(7, 1)], now, &[7], &[]);
         // Larger than all the room.
         ring.push(4, published(9, 5000), now);
-        check(&mut ring, &[(9, 3)], now, &[], false);
+        check(&mut ring, &[(9, 3)], now, &[], &[9]);
         assert_eq!(ring.bytes, 0);
     }
 }

@@ -102,6 +102,10 @@ enum Parcel {
         epoch: u64,
         part: Answer,
     },
+    Farewell {
+        sender: usize,
+        epoch: u64,
+    },
     /// What the receiver itself has published at that time, in a lane.
     Probe {
         lane: usize,
@@ -114,7 +118,7 @@ struct Answer {
     question: u64,
     number: u64,
     is_last: bool,
-    is_complete: bool,
+    lacking: PartitionSet,
     letters: Vec<Letter>,
 }
 
@@ -151,6 +155,8 @@ struct Weather {
     answer_millis: u64,
     /// Restarts in a thousand steps.
     restarts: u32,
+    /// Stops in order in a thousand steps.
+    stops: u32,
     /// Largest envelope.
     len: usize,
     ring: RingLimits,
@@ -167,14 +173,23 @@ impl Weather {
             _ => RingLimits { bytes: usize::MAX, age: Duration::from_secs(60) },
         };
         if is_gentle {
-            let answer_millis = 300;
-            return Self { vanish: 0, unanswered: 0, answer_millis, restarts: 0, len: 100, ring, is_gentle };
+            return Self {
+                vanish: 0,
+                unanswered: 0,
+                answer_millis: 300,
+                restarts: 0,
+                stops: 5,
+                len: 100,
+                ring,
+                is_gentle,
+            };
         }
         Self {
             vanish: [0, 3, 30][rng.random_range(0..3)],
             unanswered: [0, 5, 40][rng.random_range(0..3)],
             answer_millis: [20, 600, 2_500][rng.random_range(0..3)],
             restarts: [0, 3, 10][rng.random_range(0..3)],
+            stops: [0, 3, 10][rng.random_range(0..3)],
             len: [100, HELD_BYTES / 3][rng.random_range(0..2)],
             ring,
             is_gentle,
@@ -227,7 +242,7 @@ impl World {
             }
             // The last word on each channel shows what is missing.
             if step == STEPS + CALM_STEPS / 2 {
-                for sender in &mut self.senders {
+                for sender in self.senders.iter_mut().filter(|sender| sender.leaving.is_none()) {
                     (0..CHANNELS).for_each(|channel| sender.publish(channel, 10, self.now));
                 }
             }
@@ -236,6 +251,7 @@ impl World {
                 self.beat();
             }
             self.probe();
+            self.part();
             self.carry(is_calm);
         }
         self.receivers.iter().for_each(Receiver::finish);
@@ -243,6 +259,9 @@ impl World {
 
     fn publish(&mut self) {
         let sender = self.rng.random_range(0..SENDERS);
+        if self.senders[sender].leaving.is_some() {
+            return;
+        }
         // Some channels are quiet.
         let channel = self.rng.random_range(0..CHANNELS).min(self.rng.random_range(0..CHANNELS));
         let len = self.rng.random_range(1..=self.weather.len);
@@ -256,6 +275,22 @@ impl World {
                     let at = self.now + Duration::from_millis(self.rng.random_range(1..500));
                     let (sender, epoch) = (sender.number, sender.epoch);
                     receiver.lanes[0].push(at, Parcel::Beat { sender, epoch, sequence });
+                }
+            }
+        }
+    }
+
+    /// Who has stopped says farewell, and goes in the end.
+    fn part(&mut self) {
+        let Self { rng, now, senders, receivers, weather, .. } = self;
+        for sender in senders {
+            if sender.has_gone(*now) {
+                sender.restart(weather.ring);
+            } else if sender.is_saying_farewell() && rng.random_ratio(1, 2) {
+                for receiver in receivers.iter_mut().filter(|receiver| receiver.is_subscribed[0]) {
+                    let at = *now + Duration::from_millis(rng.random_range(1..500));
+                    let farewell = Parcel::Farewell { sender: sender.number, epoch: sender.epoch };
+                    receiver.lanes[0].push(at, farewell);
                 }
             }
         }
@@ -280,6 +315,11 @@ impl World {
         for sender in senders {
             if rng.random_ratio(weather.restarts, 1_000) {
                 sender.restart(weather.ring);
+            }
+            if rng.random_ratio(weather.stops, 1_000) {
+                let patience = Duration::from_millis(rng.random_range(0..4_000));
+                // In gentle weather it stays as long as it takes.
+                sender.stop((!weather.is_gentle).then(|| *now + patience));
             }
             for server in 0..SERVERS {
                 if rng.random_ratio(1, 100) {
@@ -327,6 +367,12 @@ impl World {
             self.answer(receiver, &question, is_calm);
         }
         for receiver in 0..RECEIVERS {
+            for (sender, epoch) in std::mem::take(&mut self.receivers[receiver].complete) {
+                let sender = &mut self.senders[sender];
+                if let Some(leaving) = sender.leaving.as_mut().filter(|_| sender.epoch == epoch) {
+                    leaving.complete[receiver] = true;
+                }
+            }
             for question in self.receivers[receiver].listen(self.now) {
                 if is_calm || !self.rng.random_ratio(self.weather.unanswered, 100) {
                     let way = Duration::from_millis(self.rng.random_range(1..=self.weather.answer_millis));
@@ -357,7 +403,7 @@ impl World {
     fn answer(&mut self, receiver: usize, question: &Question, is_calm: bool) {
         let Self { rng, weather, now, senders, .. } = self;
         let sender = senders.iter_mut().find(|sender| node(sender.number) == question.origin).unwrap();
-        let (letters, is_complete) = sender.after(question, *now);
+        let (letters, lacking) = sender.after(question, *now);
         let mut chunks: Vec<_> = letters.chunks(rng.random_range(1..20)).map(<[_]>::to_vec).collect();
         if chunks.is_empty() {
             chunks.push(Vec::new());
@@ -368,7 +414,7 @@ impl World {
                 continue;
             }
             let is_last = number + 1 == count;
-            let part = Answer { question: question.number, number, is_last, is_complete, letters };
+            let part = Answer { question: question.number, number, is_last, lacking, letters };
             let way = Duration::from_millis(rng.random_range(1..=weather.answer_millis / 2));
             let parcel = Parcel::Part { sender: sender.number, epoch: sender.epoch, part };
             self.receivers[receiver].answers.push(*now + way, parcel);

@@ -6,14 +6,13 @@ use tokio::time::Instant;
 
 use super::nodes::Met;
 use super::{Ears, Inner, lock};
-use crate::backplane::lanes::{Heard, Incoming, Mark, Missed, Part, Question, Step, Why};
+use crate::backplane::lanes::{
+    Heard, Incoming, Mark, Missed, PART, Part, Question, SMALLEST_PART, Step, Why,
+};
 use crate::backplane::redis::{LinkEvent, ServerKey};
 use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
 use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Number, Partition, PartitionSet};
 use crate::telemetry::throttle::Pass;
-
-/// Bytes of envelopes in one message of an answer, unless a single one is larger.
-const PART: usize = 512 << 10;
 
 /// What an envelope brings; nothing when it is only its number that counts.
 pub(super) type Arrived = Option<(Envelope, Number)>;
@@ -103,12 +102,11 @@ impl Inner {
                 }
                 self.step(|heard, steps| heard.on_beat((&stamp.origin, stamp.epoch), sequence, now, steps));
             }
-            LinkMessage::Farewell => {
-                if stamp.origin == self.node {
-                    lock(&self.namesakes).on_farewell(stamp.epoch);
-                }
-                lock(&self.nodes).on_farewell((&stamp.origin, stamp.epoch), now);
+            LinkMessage::Farewell { is_complete } => self.on_farewell(stamp, is_complete, now),
+            LinkMessage::Complete { epoch } if epoch == self.epoch => {
+                lock(&self.parting).insert(stamp.origin.clone());
             }
+            LinkMessage::Complete { .. } => {}
             LinkMessage::Probe { number } if stamp.origin == self.node && stamp.epoch == self.epoch => {
                 if let Some(lag) = lock(&self.probes).heard(partition, number, now) {
                     self.metrics.lag(lag);
@@ -116,11 +114,15 @@ impl Inner {
                 }
             }
             LinkMessage::Probe { .. } => {}
-            LinkMessage::Repair { question, floors, within } => {
+            LinkMessage::Repair { question, floors, within, part_bytes } => {
                 let missed = lock(&self.sent).after(&floors, within, now);
-                self.repair(&stamp.origin, question, missed);
+                let part = match usize::try_from(part_bytes).unwrap_or(PART) {
+                    0 => PART,
+                    bytes => bytes.clamp(SMALLEST_PART, PART),
+                };
+                self.repair(&stamp.origin, (question, part), missed);
             }
-            LinkMessage::Repaired { question, part, envelopes, is_last, is_complete } => {
+            LinkMessage::Repaired { question, part, envelopes, is_last, lacking } => {
                 let repaired: Vec<Repaired> = envelopes
                     .into_iter()
                     .filter_map(|(_, channel, bytes)| self.repaired(channel, bytes))
@@ -131,9 +133,28 @@ impl Inner {
                     len: repaired.len,
                 });
                 let envelopes = envelopes.collect();
-                let part = Part { question, number: part, is_last, is_complete, envelopes };
+                let part = Part { question, number: part, is_last, lacking, envelopes };
                 self.step(|heard, steps| heard.on_part((&stamp.origin, stamp.epoch), part, now, steps));
             }
+        }
+    }
+
+    /// A run of a node ends. It stays until it knows that everybody has what it has published, if it knows that Redis does.
+    fn on_farewell(&self, stamp: &Stamp, is_complete: bool, now: Instant) {
+        let Stamp { origin, epoch, .. } = stamp;
+        if *origin == self.node {
+            lock(&self.namesakes).on_farewell(*epoch);
+        }
+        lock(&self.nodes).on_farewell((origin, *epoch), now);
+        let mut has_all = false;
+        if is_complete && *origin != self.node {
+            self.step(|heard, steps| has_all = heard.on_farewell((origin, *epoch), now, steps));
+        }
+        if has_all {
+            self.tell(&Channel::Node(origin.clone()), LinkMessage::Complete { epoch: *epoch });
+        } else if is_complete && *origin != self.node {
+            // It waits until that has come back.
+            self.probe();
         }
     }
 
@@ -155,14 +176,14 @@ impl Inner {
     }
 
     /// Gives a node what it misses of this one's envelopes.
-    fn repair(&self, asker: &NodeId, question: u64, missed: Missed) {
+    fn repair(&self, asker: &NodeId, (question, part_bytes): (u64, usize), missed: Missed) {
         self.metrics.repaired(missed.envelopes.len());
-        let is_complete = missed.is_complete;
+        let lacking = missed.lacking;
         let mut parts = vec![Vec::new()];
         let mut bytes = 0;
         for published in missed.envelopes {
             let len = published.bytes.len() + published.channel.len();
-            if bytes > 0 && bytes + len > PART {
+            if bytes > 0 && bytes + len > part_bytes {
                 parts.push(Vec::new());
                 bytes = 0;
             }
@@ -175,7 +196,7 @@ impl Inner {
         let last = parts.len() - 1;
         for (number, envelopes) in parts.into_iter().enumerate() {
             let (part, is_last) = (number as u64, number == last);
-            self.tell(&channel, LinkMessage::Repaired { question, part, envelopes, is_last, is_complete });
+            self.tell(&channel, LinkMessage::Repaired { question, part, envelopes, is_last, lacking });
         }
     }
 
@@ -192,9 +213,10 @@ impl Inner {
                 Step::Deliver(Some((envelope, number))) => {
                     (self.receive)(Arrival::Envelope(envelope, number));
                 }
-                Step::Ask(Question { origin, number, floors, within }) => {
+                Step::Ask(Question { origin, number, floors, within, part }) => {
                     self.metrics.asked();
-                    let message = LinkMessage::Repair { question: number, floors, within };
+                    let part_bytes = part as u64;
+                    let message = LinkMessage::Repair { question: number, floors, within, part_bytes };
                     self.tell(&Channel::Node(origin), message);
                 }
                 Step::Lost { origin, partitions, why } => self.lost(&origin, partitions, why),

@@ -12,10 +12,12 @@ mod arrivals;
 mod faults;
 mod namesakes;
 mod nodes;
+mod parting;
 mod probes;
 mod upkeep;
 mod wishes;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -80,6 +82,8 @@ struct Inner {
     namesakes: Mutex<Namesakes>,
     /// Set when the node says farewell.
     has_left: AtomicBool,
+    /// Nodes that have said since that they have all that it has published.
+    parting: Mutex<HashSet<NodeId>>,
     /// A number up to which Redis has taken what the node has published.
     confirmed: AtomicU64,
     metrics: BackplaneMetrics,
@@ -120,6 +124,7 @@ impl RedisBus {
             nodes: Mutex::new(Nodes::new(node.clone(), Instant::now())),
             namesakes: Mutex::new(Namesakes::new(epoch, Instant::now())),
             has_left: AtomicBool::new(false),
+            parting: Mutex::default(),
             confirmed: AtomicU64::new(0),
             node,
             epoch,
@@ -235,6 +240,18 @@ impl Inner {
         }
     }
 
+    /// Whether Redis has taken all that was published.
+    async fn flush(&self) -> bool {
+        let Some((links, _)) = self.links.get() else {
+            return false;
+        };
+        let is_taken = links.flush(LAST_PATIENCE).await;
+        if !is_taken {
+            tracing::warn!("Redis has not taken the messages of this node in time");
+        }
+        is_taken
+    }
+
     fn fault(&self) -> Option<LinkFault> {
         let Some((links, state)) = self.links.get() else {
             return Some(LinkFault::Deaf);
@@ -278,25 +295,25 @@ impl Bus for RedisBus {
 
     fn flush(&self) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.inner);
-        let flush = async move {
-            if let Some((links, _)) = inner.links.get()
-                && !links.flush(LAST_PATIENCE).await
-            {
-                tracing::warn!("Redis has not taken the messages of this node in time");
-            }
-        };
-        flush.boxed()
+        async move {
+            inner.flush().await;
+        }
+        .boxed()
     }
 
     fn leave(&self) -> BoxFuture<'static, ()> {
-        self.inner.say_farewell();
-        self.flush()
+        let inner = Arc::clone(&self.inner);
+        async move { inner.leave().await }.boxed()
     }
 }
 
 impl Overview for RedisBus {
     fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
         lock(&self.inner.ears).heard.position(partitions)
+    }
+
+    fn has_all_of(&self, node: &NodeId) -> bool {
+        lock(&self.inner.ears).heard.has_all_of(node)
     }
 
     fn outlook(&self) -> Outlook {

@@ -45,7 +45,8 @@ pub(super) async fn keep_up(inner: Weak<Inner>) {
 }
 
 impl Inner {
-    fn probe(&self) {
+    /// Looks how far the node hears, in some of the partitions.
+    pub(super) fn probe(&self) {
         // While nothing can be published the queue would fill with them.
         let is_publishing = self.links.get().is_some_and(|(_, state)| state.borrow().publishing);
         if !is_publishing {
@@ -72,13 +73,6 @@ impl Inner {
         let sequence = self.confirmed.load(Ordering::Relaxed);
         let age_ms = lock(&self.namesakes).age_ms(Instant::now());
         self.tell(&Channel::AllNodes, LinkMessage::Beat { sequence, age_ms });
-    }
-
-    /// The last word: no beat comes after it, on this connection at least.
-    pub(super) fn say_farewell(&self) {
-        if !self.has_left.swap(true, Ordering::SeqCst) {
-            self.tell(&Channel::AllNodes, LinkMessage::Farewell);
-        }
     }
 
     fn look_at_nodes(&self) {

@@ -23,6 +23,8 @@ pub(super) struct Receiver {
     /// Partitions that it knows it does not hear, and when they will be subscribed and live.
     deaf: Vec<(usize, Instant, Instant)>,
     questions: Vec<Question>,
+    /// Runs that have said farewell and of which nothing is missing.
+    pub(super) complete: Vec<(usize, u64)>,
     /// Runs of senders that have been heard. It cannot know of others.
     met: HashSet<(usize, u64)>,
     /// What Redis should have brought and has not, and whether it vanished without a sign.
@@ -48,6 +50,7 @@ impl Receiver {
             broken: Vec::new(),
             deaf: Vec::new(),
             questions: Vec::new(),
+            complete: Vec::new(),
             met: HashSet::new(),
             due: BTreeMap::new(),
             lost: Vec::new(),
@@ -163,6 +166,17 @@ impl Receiver {
                 self.met.insert((sender, epoch));
                 self.hear(now, |heard, steps| heard.on_beat((&node(sender), epoch), sequence, now, steps));
             }
+            Parcel::Farewell { sender, epoch } => {
+                self.met.insert((sender, epoch));
+                let mut is_complete = false;
+                self.hear(now, |heard, steps| {
+                    is_complete = heard.on_farewell((&node(sender), epoch), now, steps);
+                });
+                trace(|| format!("receiver {} <- farewell {sender} {epoch}: {is_complete}", self.number));
+                if is_complete {
+                    self.complete.push((sender, epoch));
+                }
+            }
             Parcel::Probe { lane, sent_at } => {
                 if self.deaf.iter().all(|(deaf, ..)| *deaf != lane) {
                     // Nothing is published in the partitions that are no lane here.
@@ -172,13 +186,13 @@ impl Receiver {
             }
             Parcel::Part { sender, epoch, part } => {
                 trace(|| format!("receiver {} <- {sender} {epoch} {part:?}", self.number));
-                let Answer { question, number, is_last, is_complete, letters } = part;
+                let Answer { question, number, is_last, lacking, letters } = part;
                 let letters: Vec<_> =
                     letters.into_iter().filter(|letter| self.is_watched[letter.channel]).collect();
                 let names: Vec<_> = letters.iter().map(|letter| name(letter.channel)).collect();
                 let node = node(sender);
                 let envelopes = letters.iter().zip(&names).map(|(letter, name)| letter.incoming(&node, name));
-                let part = Part { question, number, is_last, is_complete, envelopes: envelopes.collect() };
+                let part = Part { question, number, is_last, lacking, envelopes: envelopes.collect() };
                 self.hear(now, |heard, steps| heard.on_part((&node, epoch), part, now, steps));
             }
         }

@@ -12,6 +12,15 @@ pub(super) struct Sender {
     /// All that this run has published, by number.
     letters: Vec<Letter>,
     pub(super) links: Vec<Link>,
+    /// Set while it ends: it publishes nothing more.
+    pub(super) leaving: Option<Leaving>,
+}
+
+/// An end in order.
+pub(super) struct Leaving {
+    /// When it goes, whether or not all have said that they have everything.
+    until: Option<Instant>,
+    pub(super) complete: [bool; RECEIVERS],
 }
 
 /// A link to one server.
@@ -50,6 +59,10 @@ impl Link {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.unconfirmed.is_empty()
+    }
+
     /// The number of the first letter of which it is not known that Redis has it.
     fn first_doubtful(&self) -> Option<u64> {
         let queued = self.queue.front().map(|(letter, _)| letter.sequence);
@@ -60,7 +73,25 @@ impl Link {
 impl Sender {
     pub(super) fn new(number: usize, epoch: u64, ring: RingLimits) -> Self {
         let links = (0..SERVERS).map(|_| Link::new()).collect();
-        Self { number, epoch, sent: Sent::new(ring), letters: Vec::new(), links }
+        Self { number, epoch, sent: Sent::new(ring), letters: Vec::new(), links, leaving: None }
+    }
+
+    /// Begins to end.
+    pub(super) fn stop(&mut self, until: Option<Instant>) {
+        trace(|| format!("sender {} stops, until {until:?}", self.number));
+        self.leaving.get_or_insert(Leaving { until, complete: [false; RECEIVERS] });
+    }
+
+    /// Whether it says farewell: Redis has taken all that it has published.
+    pub(super) fn is_saying_farewell(&self) -> bool {
+        self.leaving.is_some() && self.links[0].is_up && self.links.iter().all(Link::is_empty)
+    }
+
+    /// Whether it need not stay any longer, or will not.
+    pub(super) fn has_gone(&self, now: Instant) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| {
+            leaving.until.is_some_and(|until| until <= now) || leaving.complete == [true; RECEIVERS]
+        })
     }
 
     pub(super) fn restart(&mut self, ring: RingLimits) {
@@ -81,15 +112,16 @@ impl Sender {
     /// What it says in a beat, if it can.
     pub(super) fn beat(&self) -> Option<u64> {
         let doubtful = self.links.iter().filter_map(Link::first_doubtful).min();
-        self.links[0].is_up.then(|| doubtful.map_or(self.sent.last(), |first| first - 1))
+        (self.links[0].is_up && self.leaving.is_none())
+            .then(|| doubtful.map_or(self.sent.last(), |first| first - 1))
     }
 
-    pub(super) fn after(&mut self, question: &Question, now: Instant) -> (Vec<Letter>, bool) {
+    pub(super) fn after(&mut self, question: &Question, now: Instant) -> (Vec<Letter>, PartitionSet) {
         let missed = self.sent.after(&question.floors, question.within, now);
         let letters = missed.envelopes.iter().map(|published| {
             let sequence = u64::from_be_bytes(published.bytes[..].try_into().unwrap());
             self.letters[usize::try_from(sequence).unwrap() - 1]
         });
-        (letters.collect(), missed.is_complete)
+        (letters.collect(), missed.lacking)
     }
 }

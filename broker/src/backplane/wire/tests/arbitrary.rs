@@ -229,21 +229,26 @@ fn link() -> BoxedStrategy<LinkMessage> {
     let bytes = || vec(any::<u8>(), 0..40).prop_map(Into::into);
     prop_oneof![
         any::<[u64; 2]>().prop_map(|[sequence, age_ms]| LinkMessage::Beat { sequence, age_ms }),
-        Just(LinkMessage::Farewell),
-        (any::<u64>(), vec((partition(), any::<u64>()), 0..6), 1..1_000_000_u64).prop_map(
-            |(question, floors, millis)| {
-                LinkMessage::Repair { question, floors, within: Duration::from_millis(millis) }
+        any::<bool>().prop_map(|is_complete| LinkMessage::Farewell { is_complete }),
+        any::<u64>().prop_map(|epoch| LinkMessage::Complete { epoch }),
+        (any::<[u64; 2]>(), vec((partition(), any::<u64>()), 0..6), 1..1_000_000_u64).prop_map(
+            |([question, part_bytes], floors, millis)| {
+                LinkMessage::Repair { question, floors, within: Duration::from_millis(millis), part_bytes }
             }
         ),
-        (any::<[u64; 2]>(), vec((partition(), any::<String>(), bytes()), 0..4), any::<[bool; 2]>()).prop_map(
-            |([question, part], envelopes, [is_last, is_complete])| LinkMessage::Repaired {
+        (
+            any::<[u64; 2]>(),
+            vec((partition(), any::<String>(), bytes()), 0..4),
+            any::<bool>(),
+            vec(partition(), 0..4)
+        )
+            .prop_map(|([question, part], envelopes, is_last, lacking)| LinkMessage::Repaired {
                 question,
                 part,
                 envelopes,
                 is_last,
-                is_complete
-            }
-        ),
+                lacking: lacking.into_iter().collect(),
+            }),
         any::<u64>().prop_map(|number| LinkMessage::Probe { number }),
     ]
     .boxed()

@@ -12,7 +12,7 @@ use codec::message::{
 use codec::metadata::Metadata;
 
 use super::*;
-use crate::backplane::{Partition, QuestionId, Reply};
+use crate::backplane::{Partition, PartitionSet, QuestionId, Reply};
 use crate::model::survey::{
     Action, Answer, Given, Leaving, Member, Move, PermissionAnswer, Prepared, Question, Selection, Survey,
     Wish,
@@ -172,25 +172,38 @@ fn body(name: &str) -> Body {
         "link: beat that says how old its process is" => {
             Body::Link(LinkMessage::Beat { sequence: 300, age_ms: 86_400_000 })
         }
-        "link: farewell" => Body::Link(LinkMessage::Farewell),
+        "link: farewell" => Body::Link(LinkMessage::Farewell { is_complete: false }),
+        "link: farewell of a process whose last message Redis has" => {
+            Body::Link(LinkMessage::Farewell { is_complete: true })
+        }
+        "link: complete" => Body::Link(LinkMessage::Complete { epoch: 0x0102_0304_0506_0708 }),
         "link: repair" => {
             let floors = vec![(Partition(0), 7), (Partition(255), 0)];
-            Body::Link(LinkMessage::Repair { question: 5, floors, within: Duration::MAX })
+            Body::Link(LinkMessage::Repair { question: 5, floors, within: Duration::MAX, part_bytes: 0 })
         }
         "link: repair, of late" => {
             let (floors, within) = (vec![(Partition(255), 0)], Duration::from_millis(300));
-            Body::Link(LinkMessage::Repair { question: 5, floors, within })
+            Body::Link(LinkMessage::Repair { question: 5, floors, within, part_bytes: 0 })
+        }
+        "link: repair in small parts" => {
+            let (floors, within) = (vec![(Partition(255), 0)], Duration::MAX);
+            Body::Link(LinkMessage::Repair { question: 5, floors, within, part_bytes: 32_768 })
         }
         "link: repaired" => Body::Link(LinkMessage::Repaired {
             question: 5,
             part: 1,
             envelopes: vec![(Partition(213), "hubbub:{213}:nodes".to_owned(), Bytes::from_static(b"e"))],
             is_last: false,
-            is_complete: true,
+            lacking: PartitionSet::EMPTY,
         }),
         "link: repaired, with nothing" => {
-            let (envelopes, is_last, is_complete) = (Vec::new(), true, false);
-            Body::Link(LinkMessage::Repaired { question: 5, part: 0, envelopes, is_last, is_complete })
+            let (envelopes, is_last, lacking) = (Vec::new(), true, PartitionSet::ALL);
+            Body::Link(LinkMessage::Repaired { question: 5, part: 0, envelopes, is_last, lacking })
+        }
+        "link: repaired in part" => {
+            let lacking = [Partition(7), Partition(255)].into_iter().collect();
+            let (envelopes, is_last) = (Vec::new(), true);
+            Body::Link(LinkMessage::Repaired { question: 5, part: 0, envelopes, is_last, lacking })
         }
         "link: probe" => Body::Link(LinkMessage::Probe { number: 1 }),
         other => panic!("no case is called {other:?}"),

@@ -60,7 +60,7 @@ fn decoding_copies_neither_a_payload_nor_an_envelope_within() {
         part: 0,
         envelopes,
         is_last: true,
-        is_complete: true,
+        lacking: crate::backplane::PartitionSet::EMPTY,
     }));
     match decode(outer.clone()).unwrap().1 {
         Body::Link(LinkMessage::Repaired { envelopes, .. }) => assert!(lie_within(&envelopes[0].2, &outer)),
