@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// Longest time until it has been given up. Much longer than that takes, and than its client waits, so that it is not given
 /// up for nobody: the client may come again meanwhile.
 const TRANSFER: Duration = Duration::from_secs(15);
+/// Longest time until what a node has published before it gave a connection up has been delivered. Something of it may have
+/// to be repaired first, and that ends before.
+const EARLIER: Duration = Duration::from_secs(10);
 /// Longest time until what is under way to this node has come.
 const ARRIVAL: Duration = Duration::from_secs(1);
 /// Longest time until nothing comes to a node that stops.
@@ -56,11 +59,37 @@ impl Router {
         id.node().filter(|node| node != self.node())
     }
 
-    /// Asks about a connection.
+    /// Asks about a connection. When it is given up, all that its client has published at its former node has been delivered
+    /// here: the client is going to publish here, and that must come after it.
     ///
     /// # Errors
     /// When somebody was asked and has not answered.
     pub async fn ask_about(&self, topic: &Topic, whom: Whom, survey: Survey) -> Result<Taken, RouteError> {
+        let giver = match &whom {
+            Whom::Node(node) => Some(node.clone()),
+            Whom::Watchers | Whom::Everyone => None,
+        };
+        let taken = self.gather(topic, whom, survey).await?;
+        if let (Some(giver), Taken::Said(Move::Given(_))) = (giver, &taken) {
+            self.come_after(&giver).await;
+        }
+        Ok(taken)
+    }
+
+    /// Waits until nothing waits here of what a node has published until now.
+    async fn come_after(&self, node: &NodeId) {
+        let nothing_waits = async {
+            while !self.0.bus.has_all_of(node) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(EARLIER, nothing_waits).await.is_err() {
+            tracing::warn!(%node, "messages of a connection that has moved may come in another order");
+        }
+        self.all_dealt_with().await;
+    }
+
+    async fn gather(&self, topic: &Topic, whom: Whom, survey: Survey) -> Result<Taken, RouteError> {
         let must_all_tell = matches!(whom, Whom::Everyone);
         let channel = match whom {
             Whom::Node(node) => Channel::Node(node),
