@@ -10,6 +10,7 @@ mod outlook;
 mod partitions;
 pub mod redis;
 mod redis_bus;
+pub mod store;
 pub mod wire;
 
 use codec::ids::NodeId;

@@ -9,4 +9,5 @@ mod access;
 mod delivery;
 mod moves;
 mod node;
+mod store;
 mod trouble;

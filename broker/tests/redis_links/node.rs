@@ -72,6 +72,7 @@ impl Node {
             channel: Arc::from(self.channel(partition, name)),
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             receipt: None,
+            through: None,
         }
     }
 

@@ -51,6 +51,31 @@ pub struct Session {
     #[prost(uint32, tag = "16")]
     pub seconds_left: u32,
 }
+/// What is written of a connection of a durable hub, without its messages, which are written apart.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Record {
+    /// Required.
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+    /// Each partition once.
+    #[prost(message, repeated, tag = "2")]
+    pub places: ::prost::alloc::vec::Vec<Place>,
+}
+/// A place in the log of a partition: whoever goes on with a connection reads on from there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Place {
+    /// Number of the partition, 0 to 255.
+    #[prost(uint32, tag = "1")]
+    pub partition: u32,
+    /// Id of the last message before it.
+    #[prost(uint64, tag = "2")]
+    pub milliseconds: u64,
+    #[prost(uint64, tag = "3")]
+    pub number: u64,
+    /// How many messages had been noted by then.
+    #[prost(uint64, tag = "4")]
+    pub added: u64,
+}
 /// A connection that is handed over.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Handover {

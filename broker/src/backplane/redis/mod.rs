@@ -2,13 +2,15 @@
 //!
 //! Channels and bytes are all that is known here; what they mean is for the bus that owns the links. Everything that
 //! talks to Redis runs on one thread of its own: `run` finds out who serves which partition and starts, for each
-//! server, one `publisher` and one `subscriber` with one connection each. `outbox` and `wishes` are the values in
+//! server, one `publisher`, one `subscriber` with one connection each, and one `caller`, which connects when the server is
+//! first asked to run a script. `outbox` and `wishes` are the values in
 //! between: callers on any thread put in, the thread takes out.
 //!
 //! Promises: what is published of one partition goes out in the order of the calls, at least once, also over lost
 //! connections and moves between servers; a wish to hear a channel outlives all of these.
 
 mod backoff;
+mod caller;
 mod config;
 mod connection;
 mod counts;
@@ -30,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
+use redis::Value;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::{BusError, BusFull, Partition, PartitionSet, Receipt};
@@ -39,7 +42,7 @@ pub use counts::LinkNumbers;
 pub use error::LinkError;
 
 use counts::LinkCounts;
-use outbox::Outbox;
+use outbox::{Item, Outbox};
 use wishes::{Begun, Wishes};
 
 /// The links of a node. Cheap to clone; they end with the last clone.
@@ -61,6 +64,31 @@ pub struct Outgoing {
     /// Is told to how many subscribers Redis has handed it, or that it may not have reached anybody. In a Redis Cluster
     /// that is the number at the server that owns the channel, where all subscribers of a channel are.
     pub receipt: Option<Receipt>,
+    /// What is done in place of a plain SPUBLISH, if anything.
+    pub through: Option<Through>,
+}
+
+/// A script that publishes what it is given, and does something else at the same moment.
+#[derive(Debug, Clone)]
+pub struct Through {
+    /// Its text. Its arguments are the channel and the payload, its answer is that of SPUBLISH.
+    pub script: &'static str,
+    /// Its only key, in the same slot as the channel.
+    pub key: Arc<str>,
+}
+
+/// A script that a server is to run on one key.
+pub struct Call {
+    /// Where the key belongs. Its number must be what stands in braces in the key.
+    pub partition: Partition,
+    /// Text of the script. It may be run twice when the first answer is lost.
+    pub script: &'static str,
+    /// Full name of the key.
+    pub key: Arc<str>,
+    /// What the script is given.
+    pub arguments: Vec<Bytes>,
+    /// Is told what it answers, or that it cannot be known what it has done.
+    pub answer: oneshot::Sender<Result<Value, BusError>>,
 }
 
 /// How much may wait for one server.
@@ -108,7 +136,8 @@ pub struct ServerKey(u64);
 /// What callers and the thread share. No lock is held while the other is taken.
 struct Shared {
     config: RedisConfig,
-    outbox: Mutex<Outbox>,
+    outbox: Mutex<Outbox<Outgoing>>,
+    calls: Mutex<Outbox<Call>>,
     wishes: Mutex<Wishes>,
     state: watch::Sender<LinkState>,
     events: Box<dyn Fn(LinkEvent) + Send + Sync>,
@@ -149,6 +178,7 @@ impl Links {
         let shared = Arc::new(Shared {
             config,
             outbox: Mutex::new(Outbox::new(limits)),
+            calls: Mutex::new(Outbox::new(limits)),
             wishes: Mutex::new(Wishes::new()),
             state: watch::Sender::new(LinkState::default()),
             events: Box::new(events),
@@ -191,8 +221,10 @@ impl Links {
     /// # Errors
     /// [`BusFull`] when the server's queue is full: nothing has been queued, and the receipt is dropped.
     pub fn publish(&self, outgoing: Outgoing) -> Result<(), BusFull> {
+        let bytes = outgoing.channel.len() + outgoing.payload.len();
+        let item = Item::new(outgoing.partition, bytes, outgoing, Instant::now());
         let mut outbox = self.shared.outbox();
-        let queued = outbox.push(outgoing, Instant::now());
+        let queued = outbox.push(item);
         if outbox.is_crowded() && !self.shared.is_crowded.swap(true, Ordering::Relaxed) {
             self.shared.counts.crowded();
         }
@@ -222,6 +254,17 @@ impl Links {
             }
         };
         Some(room.boxed())
+    }
+
+    /// Queues behind the calls that wait for the same server, apart from what is published there. Never waits. The answer
+    /// is an error when it has waited 10 seconds.
+    ///
+    /// # Errors
+    /// [`BusFull`] when the server's queue is full: nothing has been queued, and the place for the answer is dropped.
+    pub fn call(&self, call: Call) -> Result<(), BusFull> {
+        let bytes = call.key.len() + call.arguments.iter().map(Bytes::len).sum::<usize>();
+        let item = Item::new(call.partition, bytes, call, Instant::now());
+        self.shared.calls().push(item)
     }
 
     /// Resolves when Redis has confirmed that it sends what is published to the channel from now on, which may be long
@@ -284,8 +327,12 @@ impl Links {
 }
 
 impl Shared {
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+    fn outbox(&self) -> MutexGuard<'_, Outbox<Outgoing>> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Outbox<Call>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wishes(&self) -> MutexGuard<'_, Wishes> {

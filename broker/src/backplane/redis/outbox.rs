@@ -1,17 +1,16 @@
-//! What waits to be published: a queue for each server, bounded, in the order of the calls for each partition.
+//! What waits for the servers: a queue for each of them, bounded, in the order of the calls for each partition.
 //!
-//! A value: it knows no socket. `super::Links` puts in, `super::publisher` takes out and says what became of it,
-//! `super::run` says who serves which partition. The invariant: an item is queued only with the present owner of its
+//! A value: it knows no socket. `super::Links` puts in, `super::publisher` or `super::caller` takes out and says what
+//! became of it, `super::run` says who serves which partition. The invariant: an item is queued only with the present owner of its
 //! partition, and a partition changes its owner only when nothing of it is in flight.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::{BusFull, Outgoing, Partition, QueueLimits, Receipt, ServerKey};
+use super::{BusFull, Partition, QueueLimits, ServerKey};
 use crate::backplane::partitions::{PartitionSet, all};
 
 /// Most messages of one batch.
@@ -28,21 +27,20 @@ const ROOMY: usize = 3;
 const AWAY: Duration = Duration::from_secs(5);
 
 /// Something that waits.
-pub(super) struct Item {
+pub(super) struct Item<T> {
     pub(super) partition: Partition,
-    pub(super) channel: Arc<str>,
-    pub(super) payload: Bytes,
-    pub(super) receipt: Option<Receipt>,
+    /// As the limits count it.
+    bytes: usize,
     since: Instant,
+    pub(super) content: T,
 }
 
 /// What goes out next.
-#[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct Batch<T> {
     /// In the order in which they go out.
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<Item<T>>,
     /// What has waited too long. It goes nowhere.
-    pub(super) expired: Vec<Item>,
+    pub(super) expired: Vec<Item<T>>,
 }
 
 /// Numbers of all queues together.
@@ -53,16 +51,16 @@ pub(super) struct Load {
 }
 
 /// See the module.
-pub(super) struct Outbox {
+pub(super) struct Outbox<T> {
     limits: QueueLimits,
-    queues: BTreeMap<ServerKey, Queue>,
+    queues: BTreeMap<ServerKey, Queue<T>>,
     owners: [Option<ServerKey>; Partition::COUNT],
     /// Who is to own a partition once nothing of it is in flight.
     heirs: [Option<ServerKey>; Partition::COUNT],
 }
 
-struct Queue {
-    waiting: VecDeque<Item>,
+struct Queue<T> {
+    waiting: VecDeque<Item<T>>,
     /// Waiting and in flight.
     load: Load,
     in_flight: PartitionSet,
@@ -76,7 +74,7 @@ struct Queue {
     moved: Instant,
 }
 
-impl Queue {
+impl<T> Queue<T> {
     /// Looks whether it is crowded, when something has come or gone.
     fn look(&mut self, limits: QueueLimits) {
         let eighths = if self.is_crowded { ROOMY } else { CROWDED };
@@ -86,13 +84,14 @@ impl Queue {
     }
 }
 
-impl Item {
-    fn bytes(&self) -> usize {
-        self.channel.len() + self.payload.len()
+impl<T> Item<T> {
+    /// It begins to wait now, and counts as so many bytes.
+    pub(super) fn new(partition: Partition, bytes: usize, content: T, now: Instant) -> Self {
+        Self { partition, bytes, since: now, content }
     }
 }
 
-impl Outbox {
+impl<T> Outbox<T> {
     /// Nothing waits, nobody serves.
     pub(super) fn new(limits: QueueLimits) -> Self {
         let nobody = [None; Partition::COUNT];
@@ -124,17 +123,15 @@ impl Outbox {
     }
 
     /// Queues behind whatever waits.
-    pub(super) fn push(&mut self, outgoing: Outgoing, now: Instant) -> Result<(), BusFull> {
-        let Outgoing { partition, channel, payload, receipt } = outgoing;
-        let item = Item { partition, channel, payload, receipt, since: now };
-        let owner = self.owners[usize::from(partition.0)].ok_or(BusFull)?;
+    pub(super) fn push(&mut self, item: Item<T>) -> Result<(), BusFull> {
+        let owner = self.owners[usize::from(item.partition.0)].ok_or(BusFull)?;
         let queue = self.queues.get_mut(&owner).ok_or(BusFull)?;
-        let bytes = item.bytes();
+        let bytes = item.bytes;
         if queue.load.messages >= self.limits.messages || queue.load.bytes + bytes > self.limits.bytes {
             return Err(BusFull);
         }
         if queue.load.messages == 0 {
-            queue.moved = now;
+            queue.moved = item.since;
         }
         queue.load.messages += 1;
         queue.load.bytes += bytes;
@@ -165,7 +162,7 @@ impl Outbox {
     }
 
     /// Takes the next batch of a server. It is in flight until [`Outbox::finish`].
-    pub(super) fn take(&mut self, key: ServerKey, now: Instant) -> Batch {
+    pub(super) fn take(&mut self, key: ServerKey, now: Instant) -> Batch<T> {
         let mut batch = Batch { items: Vec::new(), expired: self.expire(key, now) };
         let Some(queue) = self.queues.get_mut(&key) else { return batch };
         let mut bytes = 0;
@@ -173,7 +170,7 @@ impl Outbox {
             && bytes < BATCH_BYTES
             && let Some(item) = queue.waiting.pop_front()
         {
-            bytes += item.bytes();
+            bytes += item.bytes;
             queue.in_flight.insert(item.partition);
             batch.items.push(item);
         }
@@ -181,20 +178,25 @@ impl Outbox {
     }
 
     /// Takes out what has waited too long.
-    pub(super) fn expire(&mut self, key: ServerKey, now: Instant) -> Vec<Item> {
+    pub(super) fn expire(&mut self, key: ServerKey, now: Instant) -> Vec<Item<T>> {
         let Some(queue) = self.queues.get_mut(&key) else { return Vec::new() };
         let mut expired = Vec::new();
         while let Some(item) = queue.waiting.pop_front_if(|item| now.duration_since(item.since) > PATIENCE) {
             queue.load.messages -= 1;
-            queue.load.bytes -= item.bytes();
+            queue.load.bytes -= item.bytes;
             expired.push(item);
         }
         queue.look(self.limits);
         expired
     }
 
+    /// Whether something waits for a server.
+    pub(super) fn is_waiting(&self, key: ServerKey) -> bool {
+        self.queues.get(&key).is_some_and(|queue| !queue.waiting.is_empty())
+    }
+
     /// The batch in flight is over: `done` of it has gone, and `again` must go again, before anything else.
-    pub(super) fn finish(&mut self, key: ServerKey, done: Load, again: Vec<Item>) {
+    pub(super) fn finish(&mut self, key: ServerKey, done: Load, again: Vec<Item<T>>) {
         if let Some(queue) = self.queues.get_mut(&key) {
             queue.load.messages -= done.messages;
             queue.load.bytes -= done.bytes;
@@ -279,7 +281,7 @@ impl Outbox {
     fn reroute(&mut self, moved: PartitionSet) {
         let mut homeless = Vec::new();
         for (key, queue) in &mut self.queues {
-            let lost = |item: &Item| {
+            let lost = |item: &Item<T>| {
                 moved.contains(item.partition) && self.owners[usize::from(item.partition.0)] != Some(*key)
             };
             if !queue.waiting.iter().any(lost) {
@@ -290,7 +292,7 @@ impl Outbox {
             queue.waiting = staying;
             for item in leaving {
                 queue.load.messages -= 1;
-                queue.load.bytes -= item.bytes();
+                queue.load.bytes -= item.bytes;
                 homeless.push(item);
             }
         }
@@ -298,7 +300,7 @@ impl Outbox {
             let owner = self.owners[usize::from(item.partition.0)];
             if let Some(queue) = owner.and_then(|key| self.queues.get_mut(&key)) {
                 queue.load.messages += 1;
-                queue.load.bytes += item.bytes();
+                queue.load.bytes += item.bytes;
                 queue.waiting.push_back(item);
                 queue.wake.notify_one();
             }
@@ -309,9 +311,9 @@ impl Outbox {
 
 impl Load {
     /// Counts one more.
-    pub(super) fn add(&mut self, item: &Item) {
+    pub(super) fn add<T>(&mut self, item: &Item<T>) {
         self.messages += 1;
-        self.bytes += item.bytes();
+        self.bytes += item.bytes;
     }
 }
 

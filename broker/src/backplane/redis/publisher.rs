@@ -14,14 +14,14 @@ use tracing::{debug, info, warn};
 use super::backoff::Backoff;
 use super::connection::{Connection, Manner};
 use super::outbox::{Batch, Item, Load};
-use super::{Address, BusError, ServerKey, Shared};
+use super::{Address, BusError, Outgoing, ServerKey, Shared, Through};
 
 /// Longest time until a batch is answered.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// With nothing to publish, the server is asked for a sign of life this often.
-const PING_EVERY: Duration = Duration::from_secs(1);
+pub(super) const PING_EVERY: Duration = Duration::from_secs(1);
 /// Wait before something goes again that the server cannot take just now.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// See the module.
 pub(super) struct Publisher {
@@ -37,7 +37,7 @@ struct Outcome {
     done: Load,
     published: u64,
     failed: u64,
-    again: Vec<Item>,
+    again: Vec<Item<Outgoing>>,
     /// One of the errors for good.
     fault: Option<ServerError>,
 }
@@ -106,7 +106,7 @@ impl Publisher {
     }
 
     /// Tells what was answered to whoever waits; whether anything must go again.
-    fn read(&self, items: Vec<Item>, answers: Vec<Value>) -> bool {
+    fn read(&self, items: Vec<Item<Outgoing>>, answers: Vec<Value>) -> bool {
         let mut outcome = Outcome::default();
         for (item, answer) in items.into_iter().zip(answers) {
             outcome.add(item, answer);
@@ -147,14 +147,14 @@ impl Publisher {
     }
 
     /// Tells whoever waits for something that has waited too long.
-    fn give_up(&self, expired: Vec<Item>) {
+    fn give_up(&self, expired: Vec<Item<Outgoing>>) {
         if expired.is_empty() {
             return;
         }
         warn!(server = %self.address, messages = expired.len(), "dropped what redis has not taken for too long");
         self.shared.counts.expired(expired.len());
         self.shared.look_at_room();
-        for receipt in expired.into_iter().filter_map(|item| item.receipt) {
+        for receipt in expired.into_iter().filter_map(|item| item.content.receipt) {
             // Whoever wanted to know may have gone.
             let _ = receipt.send(Err(BusError));
         }
@@ -168,7 +168,7 @@ impl Publisher {
 }
 
 impl Outcome {
-    fn add(&mut self, mut item: Item, answer: Value) {
+    fn add(&mut self, mut item: Item<Outgoing>, answer: Value) {
         let result = match answer {
             Value::Int(subscribers) => Ok(u64::try_from(subscribers).unwrap_or_default()),
             Value::ServerError(error) if may_pass(&error) => {
@@ -186,22 +186,29 @@ impl Outcome {
             Err(BusError) => self.failed += 1,
         }
         self.done.add(&item);
-        if let Some(receipt) = item.receipt.take() {
+        if let Some(receipt) = item.content.receipt.take() {
             // Whoever wanted to know may have gone.
             let _ = receipt.send(result);
         }
     }
 }
 
-fn pipeline(items: &[Item]) -> Pipeline {
+fn pipeline(items: &[Item<Outgoing>]) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(items.len());
     for item in items {
-        pipeline.cmd("SPUBLISH").arg(&*item.channel).arg(&*item.payload);
+        let Outgoing { channel, payload, through, .. } = &item.content;
+        match through {
+            None => pipeline.cmd("SPUBLISH").arg(&**channel).arg(&**payload),
+            Some(Through { script, key }) => {
+                pipeline.cmd("EVAL").arg(*script).arg(1).arg(&**key).arg(&**channel).arg(&**payload)
+            }
+        };
     }
     pipeline
 }
 
-async fn answer<T>(asking: impl Future<Output = RedisResult<T>>) -> Result<T, String> {
+/// The answer, or why there is none.
+pub(super) async fn answer<T>(asking: impl Future<Output = RedisResult<T>>) -> Result<T, String> {
     match timeout(ANSWER_TIME, asking).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(error.to_string()),
@@ -210,7 +217,7 @@ async fn answer<T>(asking: impl Future<Output = RedisResult<T>>) -> Result<T, St
 }
 
 /// Whether the server, or another one, is going to take the same command soon.
-fn may_pass(error: &ServerError) -> bool {
+pub(super) fn may_pass(error: &ServerError) -> bool {
     match error.kind() {
         Some(
             ServerErrorKind::Moved

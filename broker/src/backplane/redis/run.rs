@@ -1,5 +1,5 @@
-//! The work on the links' thread: keeps up with who serves which partition, and one publisher and one subscriber for
-//! each server.
+//! The work on the links' thread: keeps up with who serves which partition, and one publisher, one caller and one
+//! subscriber for each server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
+use super::caller::Caller;
 use super::publisher::Publisher;
 use super::scout::Scout;
 use super::slots::Owners;
@@ -103,6 +104,7 @@ struct Fleet {
 struct Server {
     key: ServerKey,
     _publisher: Task,
+    _caller: Task,
     _subscriber: Task,
 }
 
@@ -134,6 +136,7 @@ impl Fleet {
             let owner = |partition: Partition| owners[usize::from(partition.0)];
             let lost = self.shared.wishes().assign(owner);
             self.shared.outbox().assign(owner);
+            self.shared.calls().assign(owner);
             self.shared.deaf(lost);
             self.shared.settle();
         }
@@ -144,15 +147,18 @@ impl Fleet {
     fn join(&mut self, address: &Address) -> ServerKey {
         let key = ServerKey(self.next);
         self.next += 1;
-        let (out, heard) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let [out, called, heard] = std::array::from_fn(|_| Arc::new(Notify::new()));
         self.shared.outbox().add(key, Arc::clone(&out));
+        self.shared.calls().add(key, Arc::clone(&called));
         self.shared.wishes().add(key, Arc::clone(&heard));
         let shared = || Arc::clone(&self.shared);
         let publisher = Publisher { shared: shared(), key, address: address.clone(), wake: out };
+        let caller = Caller { shared: shared(), key, address: address.clone(), wake: called };
         let subscriber = Subscriber { shared: shared(), key, address: address.clone(), wake: heard };
         let server = Server {
             key,
             _publisher: Task(tokio::spawn(publisher.run()).abort_handle()),
+            _caller: Task(tokio::spawn(caller.run()).abort_handle()),
             _subscriber: Task(tokio::spawn(subscriber.run()).abort_handle()),
         };
         self.servers.insert(address.clone(), server);
@@ -171,7 +177,8 @@ impl Fleet {
         self.leaving.extend(idle.iter().filter_map(|address| self.servers.remove(address)));
         let shared = &self.shared;
         self.leaving.retain(|server| {
-            let over = shared.outbox().remove_if_unused(server.key);
+            let over =
+                shared.outbox().remove_if_unused(server.key) && shared.calls().remove_if_unused(server.key);
             if over {
                 shared.wishes().remove(server.key);
             }

@@ -215,7 +215,13 @@ impl Inner {
         let mut sent = lock(&self.sent);
         let stamp = sent.stamp(&name);
         let payload = unsealed.seal(stamp.sequence, stamp.previous);
-        let outgoing = Outgoing { partition, channel: Arc::clone(&name), payload: payload.clone(), receipt };
+        let outgoing = Outgoing {
+            partition,
+            channel: Arc::clone(&name),
+            payload: payload.clone(),
+            receipt,
+            through: None,
+        };
         if let Err(full) = links.publish(outgoing) {
             sent.take_back(&name, stamp);
             return Err(full);
@@ -235,7 +241,7 @@ impl Inner {
         };
         let payload: Bytes = Unsealed::new(&self.node, self.epoch, &Body::Link(message)).seal(0, 0);
         let (partition, channel) = (channel.partition(), self.name(channel));
-        if links.publish(Outgoing { partition, channel, payload, receipt }).is_err() {
+        if links.publish(Outgoing { partition, channel, payload, receipt, through: None }).is_err() {
             tracing::debug!("the queue to Redis is full");
         }
     }

@@ -3,6 +3,7 @@
 //! Unlike an envelope, a session is refused as a whole when any part of it is not understood: whoever has it keeps it
 //! then. Names are checked by their constructors, numbers here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,8 @@ use proto::session as wire;
 
 use super::fault::Malformed;
 use super::names;
+use crate::backplane::Partition;
+use crate::backplane::store::{LogId, Place};
 use crate::model::command::Identity;
 use crate::model::portable::{
     Conduct, Grants, GroupMembership, HandedOver, KeptMessage, Letters, Membership, Portable, PortableCookie,
@@ -54,6 +57,45 @@ pub fn decode_handover(bytes: Bytes) -> Result<HandedOver, Malformed> {
         delivered: collect(delivered, decode_identity)?,
         floors: collect(floors, floor)?,
     })
+}
+
+/// Writes a connection, whose messages are written apart, with places in the logs of partitions.
+pub fn encode_record(portable: &Portable, places: &BTreeMap<Partition, Place>) -> Vec<u8> {
+    let place = |(partition, place): (&Partition, &Place)| wire::Place {
+        partition: partition.0.into(),
+        milliseconds: place.id.milliseconds,
+        number: place.id.number,
+        added: place.added,
+    };
+    let session = wire::Session { messages: Vec::new(), ..message(portable) };
+    wire::Record { session: Some(session), places: places.iter().map(place).collect() }.encode_to_vec()
+}
+
+/// Reads a connection without its messages, and the places.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_record(bytes: Bytes) -> Result<(Portable, BTreeMap<Partition, Place>), Malformed> {
+    let wire::Record { session, places } = wire::Record::decode(bytes)?;
+    let place = |wire::Place { partition, milliseconds, number, added }| {
+        let partition = u8::try_from(partition).map_err(|_| Malformed::Range("partition"))?;
+        Ok((Partition(partition), Place { id: LogId { milliseconds, number }, added }))
+    };
+    let places: Vec<_> = collect(places, place)?;
+    Ok((read(names::required(session, "session")?)?, places.into_iter().collect()))
+}
+
+/// Writes a message that a client has not acknowledged.
+pub fn encode_kept(message: &KeptMessage) -> Vec<u8> {
+    encode_message(message).encode_to_vec()
+}
+
+/// Reads a message that a client has not acknowledged.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_kept(bytes: Bytes) -> Result<KeptMessage, Malformed> {
+    decode_message(wire::KeptMessage::decode(bytes)?)
 }
 
 fn encode_identity(identity: &Identity) -> wire::Identity {

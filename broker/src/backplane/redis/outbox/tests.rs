@@ -4,7 +4,7 @@ const A: ServerKey = ServerKey(1);
 const B: ServerKey = ServerKey(2);
 
 struct Case {
-    outbox: Outbox,
+    outbox: Outbox<String>,
     now: Instant,
 }
 
@@ -19,16 +19,11 @@ impl Case {
     }
 
     fn push(&mut self, partition: u8, channel: &str) -> Result<(), BusFull> {
-        let outgoing = Outgoing {
-            partition: Partition(partition),
-            channel: Arc::from(channel),
-            payload: Bytes::new(),
-            receipt: None,
-        };
-        self.outbox.push(outgoing, self.now)
+        let item = Item::new(Partition(partition), channel.len(), channel.to_owned(), self.now);
+        self.outbox.push(item)
     }
 
-    fn take(&mut self, key: ServerKey) -> Vec<Item> {
+    fn take(&mut self, key: ServerKey) -> Vec<Item<String>> {
         self.outbox.take(key, self.now).items
     }
 
@@ -38,8 +33,8 @@ impl Case {
     }
 }
 
-fn names(items: &[Item]) -> Vec<&str> {
-    items.iter().map(|item| &*item.channel).collect()
+fn names(items: &[Item<String>]) -> Vec<&str> {
+    items.iter().map(|item| &*item.content).collect()
 }
 
 #[test]
