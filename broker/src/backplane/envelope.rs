@@ -71,6 +71,9 @@ pub enum Applied {
     AtOrigin,
     /// Nobody yet: the envelope's return gives the order.
     OnReceipt,
+    /// As [`Applied::OnReceipt`], of a durable hub: it is noted in the log of the channel's partition at the same moment.
+    /// What is for a connection is published to the connection's own topic.
+    Noted,
     /// Nobody: the node that a connection's id names had it first, and hands it on to whoever has the connection.
     Forwarded,
 }

@@ -88,7 +88,8 @@ impl Exchange {
                 let outgoing = Outgoing::new(command, Instant::now());
                 let outgoing = outgoing.known_as(Some(Identity { origin, epoch, sequence }));
                 self.switchboard.deliver(&Arc::new(match applied {
-                    Applied::Forwarded => outgoing.forwarded(),
+                    // Either has come by the connection's own topic, if it is for a connection.
+                    Applied::Forwarded | Applied::Noted => outgoing.forwarded(),
                     Applied::AtOrigin | Applied::OnReceipt => outgoing,
                 }));
             }

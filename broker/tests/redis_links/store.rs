@@ -5,19 +5,22 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::backplane::redis::{LinkEvent, Outgoing};
+use broker::backplane::redis::{LinkEvent, Outgoing, RedisConfig};
 use broker::backplane::store::{
     Fate, Floors, Ledger, Logged, Owner, Place, Store, StoreError, Take, Verdict, owed,
 };
 use broker::backplane::wire::{Body, Unsealed, session};
-use broker::backplane::{Applied, Channel, Content, Partition};
+use broker::backplane::{
+    Applied, Arrival, Bus, Channel, Content, Envelope, Partition, RedisBus, RedisBusParts,
+};
 use broker::model::command::{Body as Said, Command, Identity, Target, Topic};
 use broker::model::portable::{Conduct, KeptMessage, Letters, Membership, Portable};
+use broker::telemetry::metrics::Metrics;
 use bytes::Bytes;
 use codec::ids::{ConnectionId, GroupName, HubName, NodeId};
 use codec::message::{Content as Message, Payload};
 use codec::subprotocol::Subprotocol;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::node::{DEADLINE, Node, texts, within};
 use crate::redis::{Cluster, Redis};
@@ -45,18 +48,21 @@ fn store(node: &Node) -> Store {
     Store::new(node.links.clone(), "hubbub")
 }
 
-/// A message as the node `a` publishes it in a durable hub.
-fn outgoing(store: &Store, topic: &Topic, sequence: u64) -> Outgoing {
-    let content = Message { payload: Payload::text(sequence.to_string()), metadata: None };
-    let command = Command {
+fn command(topic: &Topic, text: &str) -> Command {
+    Command {
         hub: topic.hub.clone(),
         target: topic.target.clone(),
-        body: Said::from_application(content),
+        body: Said::from_application(Message { payload: Payload::text(text), metadata: None }),
         excluded: Vec::new(),
         filter: None,
         time_to_live: None,
-    };
-    let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
+    }
+}
+
+/// A message as the node `a` publishes it in a durable hub.
+fn outgoing(store: &Store, topic: &Topic, sequence: u64) -> Outgoing {
+    let command = command(topic, &sequence.to_string());
+    let content = Content::Command { applied: Applied::Noted, command: Arc::new(command) };
     let channel = Channel::Topic(topic.clone());
     let partition = channel.partition();
     Outgoing {
@@ -368,4 +374,36 @@ async fn a_write_outlives_a_redis_that_hangs_and_one_that_forgets() {
     let whole = begun(&id, first_owner()).next(false).unwrap();
     assert_eq!(ledger.next(true), None, "it is to be given everything first");
     assert_eq!(within("the write", store.write(key, whole, LIFETIME)).await, Ok(Verdict::Done));
+}
+
+#[tokio::test]
+async fn a_bus_notes_what_it_is_told_to_and_nothing_else() {
+    let redis = Redis::start();
+    let (sender, mut arrivals) = mpsc::unbounded_channel();
+    let receive = Box::new(move |arrival| sender.send(arrival).unwrap());
+    let config = RedisConfig::parse(&texts(&redis.url())).unwrap();
+    let metrics = Metrics::new([]).backplane();
+    let bus = RedisBus::start(RedisBusParts { config, node: node("a"), epoch: 11, receive, metrics });
+    let bus = within("the start", bus).await.unwrap();
+    let topic = group(1);
+    let channel = Channel::Topic(topic.clone());
+    within("the watch", bus.watch(&channel)).await.unwrap();
+    let publish = async |applied: Applied| {
+        let content = Content::Command { applied, command: Arc::new(command(&topic, "said")) };
+        let (receipt, received) = oneshot::channel();
+        let number = bus.publish(&channel, Envelope { origin: node("a"), content }, Some(receipt)).unwrap();
+        assert_eq!(within("the receipt", received).await.unwrap(), Ok(1));
+        number
+    };
+    publish(Applied::OnReceipt).await;
+    assert_eq!(redis.ask(&["DBSIZE"]), "0", "other hubs cost Redis nothing");
+    let number = publish(Applied::Noted).await;
+    for _ in 0..2 {
+        let arrival = within("the message", arrivals.recv()).await.unwrap();
+        assert!(matches!(arrival, Arrival::Envelope(..)), "{arrival:?}");
+    }
+    let store = bus.store().unwrap();
+    let logged = store.read(channel.partition(), &Place::default(), &[topic]).await.unwrap();
+    assert_eq!(numbers(&logged), [number.sequence]);
+    assert_eq!(redis.ask(&["DBSIZE"]), "1");
 }

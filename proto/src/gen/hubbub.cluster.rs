@@ -567,6 +567,8 @@ pub enum Applied {
     OnReceipt = 2,
     /// Nobody: the node that a connection's id names had it first, and hands it on to whoever has the connection.
     Forwarded = 3,
+    /// As APPLIED_ON_RECEIPT, and it is noted in the log of the partition.
+    Noted = 4,
 }
 impl Applied {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -579,6 +581,7 @@ impl Applied {
             Self::AtOrigin => "APPLIED_AT_ORIGIN",
             Self::OnReceipt => "APPLIED_ON_RECEIPT",
             Self::Forwarded => "APPLIED_FORWARDED",
+            Self::Noted => "APPLIED_NOTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -588,6 +591,7 @@ impl Applied {
             "APPLIED_AT_ORIGIN" => Some(Self::AtOrigin),
             "APPLIED_ON_RECEIPT" => Some(Self::OnReceipt),
             "APPLIED_FORWARDED" => Some(Self::Forwarded),
+            "APPLIED_NOTED" => Some(Self::Noted),
             _ => None,
         }
     }

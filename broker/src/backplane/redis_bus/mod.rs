@@ -31,10 +31,11 @@ use tokio::time::Instant;
 
 use super::lanes::{Heard, RingLimits, Sent, Step};
 use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
+use super::store::Store;
 use super::wire::{Body, LinkMessage, Unsealed};
 use super::{
-    Bus, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Overview, Partition,
-    PartitionSet, Position, Receipt, Receiver,
+    Applied, Bus, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Overview,
+    Partition, PartitionSet, Position, Receipt, Receiver,
 };
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
@@ -71,6 +72,8 @@ struct Inner {
     receive: Receiver,
     /// Absent until they are up.
     links: OnceLock<(Links, watch::Receiver<LinkState>)>,
+    /// Absent as long as they are.
+    store: OnceLock<Store>,
     sent: Mutex<Sent>,
     ears: Mutex<Ears>,
     /// Channels whose numbers [`Heard`] is to forget. Noted apart, because whoever begins to watch a channel may hold a
@@ -131,6 +134,7 @@ impl RedisBus {
             prefix: config.prefix().to_owned(),
             receive,
             links: OnceLock::new(),
+            store: OnceLock::new(),
             sent: Mutex::new(Sent::new(RING)),
             ears: Mutex::new(Ears { heard: Heard::new(), steps: Vec::new() }),
             forgotten: Mutex::default(),
@@ -148,11 +152,17 @@ impl RedisBus {
         };
         let links = Links::start(config, QueueLimits::default(), PATIENCE, on_event).await?;
         let state = links.state();
+        let _ = inner.store.set(Store::new(links.clone(), &inner.prefix));
         let _ = inner.links.set((links, state));
         inner.watch_own_channels().await?;
         inner.meet_others().await;
         let upkeep = tokio::spawn(upkeep::keep_up(Arc::downgrade(&inner))).abort_handle();
         Ok(Self { inner, upkeep })
+    }
+
+    /// What durable hubs keep beside what is published.
+    pub fn store(&self) -> Option<&Store> {
+        self.inner.store.get()
     }
 }
 
@@ -210,18 +220,18 @@ impl Inner {
         receipt: Option<Receipt>,
     ) -> Result<Number, BusFull> {
         let (links, _) = self.links.get().ok_or(BusFull)?;
+        let is_noted = matches!(content, Content::Command { applied: Applied::Noted, .. });
         let unsealed = Unsealed::new(&self.node, self.epoch, &Body::Content(content));
         let (partition, name) = (channel.partition(), self.name(channel));
+        let through = match self.store.get() {
+            Some(store) if is_noted => Some(store.through(partition)),
+            _ => None,
+        };
         let mut sent = lock(&self.sent);
         let stamp = sent.stamp(&name);
         let payload = unsealed.seal(stamp.sequence, stamp.previous);
-        let outgoing = Outgoing {
-            partition,
-            channel: Arc::clone(&name),
-            payload: payload.clone(),
-            receipt,
-            through: None,
-        };
+        let outgoing =
+            Outgoing { partition, channel: Arc::clone(&name), payload: payload.clone(), receipt, through };
         if let Err(full) = links.publish(outgoing) {
             sent.take_back(&name, stamp);
             return Err(full);

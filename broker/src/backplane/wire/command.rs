@@ -17,6 +17,7 @@ pub(super) fn encode(applied: Applied, command: &Command) -> cluster::Command {
     let applied = match applied {
         Applied::AtOrigin => cluster::Applied::AtOrigin,
         Applied::OnReceipt => cluster::Applied::OnReceipt,
+        Applied::Noted => cluster::Applied::Noted,
         Applied::Forwarded => cluster::Applied::Forwarded,
     };
     let body = match body {
@@ -41,6 +42,7 @@ pub(super) fn decode(message: cluster::Command) -> Result<Content, Fault> {
     let applied = match names::known(applied)? {
         cluster::Applied::AtOrigin => Applied::AtOrigin,
         cluster::Applied::OnReceipt => Applied::OnReceipt,
+        cluster::Applied::Noted => Applied::Noted,
         cluster::Applied::Forwarded => Applied::Forwarded,
         cluster::Applied::Unspecified => return Err(Fault::Unknown),
     };

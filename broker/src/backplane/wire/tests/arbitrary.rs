@@ -75,7 +75,13 @@ fn target() -> BoxedStrategy<Target> {
 }
 
 fn applied() -> BoxedStrategy<Applied> {
-    prop_oneof![Just(Applied::AtOrigin), Just(Applied::OnReceipt), Just(Applied::Forwarded)].boxed()
+    prop_oneof![
+        Just(Applied::AtOrigin),
+        Just(Applied::OnReceipt),
+        Just(Applied::Noted),
+        Just(Applied::Forwarded)
+    ]
+    .boxed()
 }
 
 fn command() -> BoxedStrategy<Command> {
