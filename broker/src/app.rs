@@ -154,7 +154,9 @@ impl Broker {
         let Self { config, bound, operations, reread, .. } = self;
         let metrics = Arc::new(Metrics::new(config.settings.hubs.keys().map(|hub| hub.as_str())));
         let switchboard = Arc::new(Switchboard::new(config.workers.get()));
-        let exchange = Exchange::new(config.node_id, Arc::clone(&switchboard));
+        let durable = config.settings.hubs.iter().filter(|(_, hub)| hub.is_durable);
+        let durable = durable.map(|(name, _)| name.clone()).collect();
+        let exchange = Exchange::new(config.node_id, Arc::clone(&switchboard), durable);
         let bus = link(exchange.receiver(), &metrics).await?;
         exchange.link(&bus);
         let (stop, stopping) = watch::channel(false);

@@ -15,7 +15,8 @@ use codec::message::{DataType, Payload};
 use codec::websocket::{Decoder, Frame, FrameError, Item, Opcode};
 use tokio::task::AbortHandle;
 
-use self::pausing::{Pause, Wait};
+use self::pausing::Pause;
+pub(super) use self::pausing::{Then, UnderWay, Wait};
 use super::closing::{self, Ended};
 use super::connections::{Connections, Permit, protocol_of, traced};
 use super::invoking::Calls;
@@ -24,6 +25,7 @@ use crate::events::Correspondence;
 use crate::hub::{MemberKey, Parcel};
 use crate::model::close::CloseReason;
 use crate::model::command::{Identity, Target};
+use crate::router::{RouteError, Submitted};
 use crate::session::{Deed, Effect, Failure, Received, Session, UserEvent};
 use crate::telemetry::trace::{Excerpt, Record};
 
@@ -332,7 +334,7 @@ impl Connection {
                 router.shard().acknowledge(self.key, up_to);
                 self.connections.acknowledged.notify_waiters();
             }
-            Effect::Stream(request) => self.stream(*request),
+            Effect::Stream(request) => return self.stream(*request).map(Wait::Taken),
             Effect::Close(reason) => self.close(reason),
             Effect::Do(Deed::Join(group), ack_id) => return self.join(group, ack_id),
             Effect::Do(Deed::Leave(group), ack_id) => {
@@ -341,12 +343,12 @@ impl Connection {
                 self.done(ack_id, Ok(()));
             }
             Effect::Do(Deed::Route(command), ack_id) => {
-                let routed = router.submit(*command);
-                self.done(ack_id, routed.map_err(|_| Failure::Broker));
+                let routed = router.submit(*command).map_err(|_| Failure::Broker);
+                return self.routed(ack_id, routed);
             }
             Effect::Do(Deed::Raise(event), ack_id) => return self.raise(*event, ack_id),
             Effect::Do(Deed::SetGroupState(group, state), ack_id) => {
-                self.set_group_state(group, state, ack_id);
+                return self.set_group_state(group, state, ack_id);
             }
             Effect::Do(Deed::SubscribeGroupState(group), ack_id) => {
                 return self.subscribe_group_state(group, ack_id).map(|topic| Wait::Snapshot { topic });
@@ -395,6 +397,27 @@ impl Connection {
             return Some(Wait::Join { ack_id, pending });
         }
         self.done(ack_id, Ok(()));
+        None
+    }
+
+    /// Tells the client what became of what it has published, as soon as that is sure.
+    pub(super) fn routed(&self, ack_id: Option<AckId>, routed: Result<Submitted, Failure>) -> Option<Wait> {
+        match routed {
+            Ok(submitted) if !submitted.is_taken() && ack_id.is_some() => {
+                return Some(Wait::Taken(UnderWay { submitted, then: Then::Ack(ack_id) }));
+            }
+            routed => self.done(ack_id, routed.map(drop)),
+        }
+        None
+    }
+
+    /// Goes on when something is noted, or may not be.
+    pub(super) fn on_taken(&self, then: Then, taken: Result<(), RouteError>) -> Option<UnderWay> {
+        match then {
+            Then::Ack(ack_id) => self.done(ack_id, taken.map_err(|_| Failure::Broker)),
+            Then::GoOn(stream_id) => return self.on_part(&stream_id, taken.is_ok()),
+            Then::Tell(message) => self.connections.router.shard().tell(self.key, &message),
+        }
         None
     }
 

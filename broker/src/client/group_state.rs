@@ -6,7 +6,7 @@ use std::rc::Rc;
 use codec::ids::{AckId, GroupName};
 use codec::message::{AckError, GroupState, GroupStateItem};
 
-use super::connection::Connection;
+use super::connection::{Connection, Wait};
 use crate::model::command::{Command, Target, Topic};
 use crate::model::survey::{Answer, Question, Survey};
 use crate::router::ShowError;
@@ -19,13 +19,18 @@ const AT_ONCE: usize = 100;
 
 impl Connection {
     /// Shows a state to a group, or none.
-    pub(super) fn set_group_state(&self, group: GroupName, state: Option<GroupState>, ack_id: Option<AckId>) {
+    pub(super) fn set_group_state(
+        &self,
+        group: GroupName,
+        state: Option<GroupState>,
+        ack_id: Option<AckId>,
+    ) -> Option<Wait> {
         let shown = self.connections.router.show(self.key, &self.topic(group), state);
-        let done = shown.map_err(|error| match error {
+        let routed = shown.map_err(|error| match error {
             ShowError::NotMember(_) => Failure::Refused(AckError::SetStateNotMember),
             ShowError::Route(_) => Failure::Broker,
         });
-        self.done(ack_id, done);
+        self.routed(ack_id, routed)
     }
 
     /// Begins to see what a group's members show. The answer goes before the snapshot, which has to be put together:

@@ -184,7 +184,11 @@ impl Handshake {
         correspondence.agreed(guest.agreed());
         let expected = match guest.subprotocol {
             Some(_) => None,
-            None => Some(router.expect(topics(&guest)).await),
+            None => {
+                let own = Topic { hub: guest.hub.clone(), target: Target::Connection(connection_id.clone()) };
+                let own = router.is_durable(&guest.hub).then_some(own);
+                Some(router.expect(topics(&guest).into_iter().chain(own).collect()).await)
+            }
         };
         Ok(Newcomer { guest, connection_id, correspondence, keep_alive, permit, expected })
     }

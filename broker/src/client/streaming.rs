@@ -6,10 +6,11 @@
 
 use std::rc::Rc;
 
+use codec::ids::StreamId;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{Connection, Then, UnderWay};
 use super::connections::Connections;
 use crate::hub::MemberKey;
 use crate::session::{Session, StreamRequest, StreamStep};
@@ -29,38 +30,51 @@ impl Drop for IdleTimer {
 
 impl Connection {
     /// Does what the client wants of a stream, as far as the session agrees.
-    pub(super) fn stream(&self, request: StreamRequest) {
+    pub(super) fn stream(&self, request: StreamRequest) -> Option<UnderWay> {
         let is_start = matches!(request, StreamRequest::Start(_));
         let step = self.session().on_stream(request, Instant::now().into_std());
-        if let Some(step) = step {
-            self.take_step(step);
-        }
+        let under_way = step.and_then(|step| self.take_step(step));
         // Everything else only puts the end of a stream off, and the timer finds that out by itself.
         if is_start {
             self.connections.time_streams(self);
         }
+        under_way
     }
 
-    fn take_step(&self, step: StreamStep) {
+    /// Something is to be waited for before the next step when it is given.
+    fn take_step(&self, step: StreamStep) -> Option<UnderWay> {
         let router = &self.connections.router;
         match step {
-            StreamStep::Tell(message) => router.shard().tell(self.key, &message),
-            StreamStep::Publish(part, stream_id) => {
-                let routed = router.submit(*part);
-                let next = match routed {
-                    Ok(()) => self.session().on_part_published(&stream_id),
-                    Err(_) => self.session().on_part_lost(&stream_id),
-                };
-                if let Some(step) = next {
-                    self.take_step(step);
+            StreamStep::Tell(message) => {
+                router.shard().tell(self.key, &message);
+                None
+            }
+            StreamStep::Publish(part, stream_id) => match router.submit(*part) {
+                Ok(submitted) if !submitted.is_taken() => {
+                    Some(UnderWay { submitted, then: Then::GoOn(stream_id) })
                 }
-            }
-            StreamStep::End { last, closed } => {
+                routed => self.on_part(&stream_id, routed.is_ok()),
+            },
+            StreamStep::End { last, closed } => match router.submit(*last) {
+                Ok(submitted) if !submitted.is_taken() => {
+                    Some(UnderWay { submitted, then: Then::Tell(Box::new(closed)) })
+                }
                 // Whoever it does not reach has to find out by itself: there is no stream any more that could fail.
-                let _ = router.submit(*last);
-                router.shard().tell(self.key, &closed);
-            }
+                _ => {
+                    router.shard().tell(self.key, &closed);
+                    None
+                }
+            },
         }
+    }
+
+    /// A part of a stream has been published, or may not have been.
+    pub(super) fn on_part(&self, stream_id: &StreamId, is_published: bool) -> Option<UnderWay> {
+        let next = match is_published {
+            true => self.session().on_part_published(stream_id),
+            false => self.session().on_part_lost(stream_id),
+        };
+        next.and_then(|step| self.take_step(step))
     }
 
     /// Ends streams as long as `next` finds one. Others have their turn when much is queued by that.
@@ -70,7 +84,11 @@ impl Connection {
             let Some(step) = step else {
                 break;
             };
-            self.take_step(step);
+            let mut under_way = self.take_step(step);
+            while let Some(UnderWay { submitted, then }) = under_way {
+                let taken = submitted.taken().await;
+                under_way = self.on_taken(then, taken);
+            }
             self.connections.breathe().await;
         }
         self.connections.flush_soon();

@@ -201,6 +201,9 @@ impl Checker<'_> {
         let grace = self.one(&entry::DRAIN_GRACE, |text| parse::duration(text, GRACE));
         let (client, rest, log) = (self.client(), self.rest(), self.log());
         self.handlers(webhooks.as_ref(), hubs.as_ref().map(|hubs| &hubs.settings));
+        if let (Some(hubs), Some(None)) = (&hubs, &redis) {
+            self.durable_without_redis(hubs);
+        }
 
         let (access_key, public_endpoints, rest, mut hubs) = (access_key?, public_endpoints?, rest?, hubs?);
         let listeners = [listen, tls_listen.flatten()];
@@ -330,7 +333,20 @@ impl Checker<'_> {
             given.into_iter().map(|(hub, settings)| (hub, Arc::new(settings))).collect();
         let mut settings = file.settings;
         settings.extend(given.clone());
-        Some(HubsAtStart { settings, source: HubsSource { file: path, given, tokens }, warnings })
+        let durable =
+            settings.iter().filter(|(_, hub)| hub.is_durable).map(|(name, _)| name.clone()).collect();
+        Some(HubsAtStart { settings, source: HubsSource { file: path, given, tokens, durable }, warnings })
+    }
+
+    /// Nothing outlives a node that is alone.
+    fn durable_without_redis(&mut self, hubs: &HubsAtStart) {
+        for hub in &hubs.source.durable {
+            let reason = format!(
+                "hub \"{hub}\" is durable, which needs Redis to keep what is sent: run hubbub broker with --redis, \
+                 or remove durable from that hub"
+            );
+            self.refuse::<()>(&entry::HUBS, reason);
+        }
     }
 
     fn hubs_file(&mut self, path: &Path, tokens: HandlerTokens) -> Option<Hubs> {

@@ -9,6 +9,7 @@ use codec::ids::NodeId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::durable::DurableHubs;
 use super::survey::{merge, nothing_known, topic_of};
 use crate::backplane::{
     Applied, Arrival, Bus, Channel, Content, Envelope, Number, QuestionId, Receiver, Reply,
@@ -24,6 +25,7 @@ const PART: usize = 256 << 10;
 pub struct Exchange {
     node: NodeId,
     switchboard: Arc<Switchboard>,
+    durable: DurableHubs,
     /// Absent until the node is linked to the others.
     bus: OnceLock<Weak<dyn Bus>>,
     questions: Mutex<HashMap<QuestionId, mpsc::UnboundedSender<(NodeId, Reply)>>>,
@@ -46,10 +48,11 @@ impl Drop for Asked<'_> {
 
 impl Exchange {
     /// A node that is not linked to others yet.
-    pub fn new(node: NodeId, switchboard: Arc<Switchboard>) -> Arc<Self> {
+    pub fn new(node: NodeId, switchboard: Arc<Switchboard>, durable: DurableHubs) -> Arc<Self> {
         Arc::new(Self {
             node,
             switchboard,
+            durable,
             bus: OnceLock::new(),
             questions: Mutex::default(),
             next_question: AtomicU64::new(0),
@@ -69,6 +72,10 @@ impl Exchange {
 
     pub(super) fn node(&self) -> &NodeId {
         &self.node
+    }
+
+    pub(super) fn durable(&self) -> &DurableHubs {
+        &self.durable
     }
 
     pub(super) fn switchboard(&self) -> &Switchboard {

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use codec::message::{GroupState, GroupStateItem};
 
-use super::{RouteError, Router};
+use super::{RouteError, Router, Submitted};
 use crate::hub::{MemberKey, NotMember};
 use crate::model::command::{Body, Command, Topic};
 
@@ -26,7 +26,12 @@ impl Router {
     /// # Errors
     /// [`ShowError::NotMember`]: nothing has changed. [`ShowError::Route`]: it is noted, but other nodes' members have
     /// not been told.
-    pub fn show(&self, key: MemberKey, topic: &Topic, state: Option<GroupState>) -> Result<(), ShowError> {
+    pub fn show(
+        &self,
+        key: MemberKey,
+        topic: &Topic,
+        state: Option<GroupState>,
+    ) -> Result<Submitted, ShowError> {
         let item = self.shard().show(key, topic, state, now())?;
         Ok(self.submit(update(topic.clone(), item))?)
     }

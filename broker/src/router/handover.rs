@@ -261,7 +261,7 @@ impl Router {
         is_complete
     }
 
-    /// A connection that has come from elsewhere has gone again.
+    /// A connection that was reached by its own topic has gone.
     pub fn forget_guest(&self, hub: &HubName, id: &ConnectionId) {
         self.unwatch(&Topic { hub: hub.clone(), target: Target::Connection(id.clone()) });
     }

@@ -1,9 +1,11 @@
 //! Where a message goes: to this worker's members, to the other workers', and to the other nodes.
 //!
 //! One path for one node and for many: what a client publishes is applied to this node first and published then; what
-//! the application sends over REST is published only, and applied when the bus hands it back. Sockets, sessions and
+//! the application sends over REST is published only, and applied when the bus hands it back, as everything is in a durable
+//! hub. Sockets, sessions and
 //! REST are not known here; they are the callers.
 
+mod durable;
 mod exchange;
 mod expected;
 mod group_state;
@@ -27,6 +29,7 @@ use crate::hub::{
 };
 use crate::model::command::{Command, Identity, Target, Topic};
 
+pub use durable::{DurableHubs, Submitted};
 pub use exchange::Exchange;
 pub use expected::Expected;
 pub use group_state::ShowError;
@@ -128,10 +131,13 @@ impl Router {
     /// submits reaches each member in that order.
     ///
     /// # Errors
-    /// [`RouteError::BusFull`]: this node's members have the message, other nodes' do not.
-    pub fn submit(&self, command: Command) -> Result<(), RouteError> {
+    /// [`RouteError::BusFull`]: this node's members have the message, other nodes' do not; in a durable hub nobody has it.
+    pub fn submit(&self, command: Command) -> Result<Submitted, RouteError> {
         let command = Arc::new(command);
         let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
+        if self.is_durable(&topic.hub) {
+            return self.note(topic, command);
+        }
         // Published first, so that what this node's members receive has the name by which the others know it.
         let content = Content::Command { applied: Applied::AtOrigin, command: Arc::clone(&command) };
         let published = self.publish_to(&channel_of(&topic), content, None);
@@ -147,7 +153,7 @@ impl Router {
         if self.0.bus.room().is_some() {
             self.0.is_congested.set(true);
         }
-        published.map(drop)
+        published.map(|_| Submitted::at_once())
     }
 
     /// Hands on what the application sends. It resolves when the bus has taken the message; sends that are awaited one
@@ -162,6 +168,9 @@ impl Router {
         let room = self.switchboard().room();
         tokio::time::timeout(PATIENCE, room).await.map_err(|_| RouteError::Overloaded)?;
         let command = Arc::new(command);
+        if self.is_durable(&topic.hub) {
+            return self.note(topic, command)?.taken().await;
+        }
         let receivers = self.publish_and_wait(&channel_of(&topic), &command).await?;
         if receivers == 0 && matches!(topic.target, Target::Connection(_)) {
             // Its node has ended. Whoever has taken the connection over watches its own topic.
@@ -263,6 +272,7 @@ impl Router {
         if let Some(user) = new.user_id.clone() {
             self.watch(&new.hub, Target::User(user), &mut pending);
         }
+        self.watch_own(&new.hub, &new.connection_id, &mut pending);
         (key, pending)
     }
 

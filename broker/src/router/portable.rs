@@ -26,6 +26,7 @@ impl Router {
         if let Some(user) = new.user_id.clone() {
             self.watch(&new.hub, Target::User(user), &mut pending);
         }
+        self.watch_own(&new.hub, &new.connection_id, &mut pending);
         groups.into_iter().for_each(|group| self.watch(&new.hub, Target::Group(group), &mut pending));
         (key, pending)
     }

@@ -31,6 +31,7 @@ mod handler;
 const HUBS: &str = "hubs";
 const POLICY: &str = "anonymousConnectPolicy";
 const KEEP_ALIVE: &str = "webSocketKeepAliveIntervalInSeconds";
+const DURABLE: &str = "durable";
 const EVENT_HANDLERS: &str = "eventHandlers";
 /// Keys of the service's resource that mean something there and nothing here.
 const NOT_YET: [&str; 3] = ["eventListeners", "chat", "socketIO"];
@@ -130,6 +131,7 @@ impl Entries for NamedHubs {
 struct Written {
     policy: Option<Word>,
     keep_alive: Option<Word>,
+    durable: Option<Word>,
     event_handlers: Vec<Item<WrittenHandler>>,
     unknown: Vec<Word>,
 }
@@ -139,6 +141,7 @@ impl Entries for Written {
         match key.text.as_str() {
             POLICY => self.policy = map.next_value()?,
             KEEP_ALIVE => self.keep_alive = map.next_value()?,
+            DURABLE => self.durable = map.next_value()?,
             EVENT_HANDLERS => self.event_handlers = map.next_value::<Option<_>>()?.unwrap_or_default(),
             _ => {
                 self.unknown.push(key);
@@ -156,8 +159,8 @@ impl Written {
                 format!("this version does not have {} (hub \"{}\"): remove it", key.text, hub.text)
             } else {
                 format!(
-                    "unknown key \"{}\" in hub \"{}\": remove it; this version knows {POLICY}, {KEEP_ALIVE} and \
-                     {EVENT_HANDLERS}",
+                    "unknown key \"{}\" in hub \"{}\": remove it; this version knows {POLICY}, {KEEP_ALIVE}, {DURABLE} \
+                     and {EVENT_HANDLERS}",
                     key.text, hub.text
                 )
             };
@@ -180,6 +183,13 @@ impl Written {
                         format!("{KEEP_ALIVE} is a whole number from 1 to 120, not \"{}\"", word.text);
                     notes.refuse(word.line, reason);
                 }
+            }
+        }
+        if let Some(word) = &self.durable {
+            match word.text.as_str() {
+                "true" => settings.is_durable = true,
+                "false" => {}
+                other => notes.refuse(word.line, format!("{DURABLE} is true or false, not \"{other}\"")),
             }
         }
         let handlers = self.event_handlers.iter().filter_map(|item| item.entries.handler(item.line, notes));

@@ -5,7 +5,7 @@
 //! network file systems, and for a mounted ConfigMap they tell of a link somewhere above the file. Started by `app`, on
 //! the main thread; `config` reads the file first, so that a node does not start with a bad one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fs::File;
 use std::future;
@@ -44,6 +44,8 @@ pub struct HubsSource {
     pub given: BTreeMap<HubName, Arc<HubSettings>>,
     /// What handlers can have.
     pub tokens: HandlerTokens,
+    /// The hubs that were durable when the node started, and are as long as it runs.
+    pub durable: BTreeSet<HubName>,
 }
 
 /// Asks for the file to be read at once. All clones ask the same node.
@@ -204,6 +206,19 @@ impl HubsSource {
                 reason: format!("hub \"{hub}\" has event handlers from the command line of this node; restart it without them"),
             })
             .collect();
+        let changed =
+            |hub: &HubName, settings: &HubSettings| settings.is_durable != self.durable.contains(hub);
+        for (hub, settings) in hubs.settings.iter().filter(|(hub, settings)| changed(hub, settings)) {
+            let reason = if settings.is_durable { "was not durable" } else { "was durable" };
+            let reason =
+                format!("hub \"{hub}\" {reason} when this node started; restart all nodes to change that");
+            faults.push(Fault { line: hubs.lines.get(hub).copied(), reason });
+        }
+        for hub in self.durable.iter().filter(|hub| !hubs.settings.contains_key(*hub)) {
+            let reason =
+                format!("hub \"{hub}\" is durable and cannot go while this node runs; restart all nodes");
+            faults.push(Fault { line: None, reason });
+        }
         faults.sort_by_key(|fault| fault.line);
         if faults.is_empty() { Ok(hubs) } else { Err(faults) }
     }

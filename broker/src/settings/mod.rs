@@ -39,6 +39,8 @@ pub struct HubSettings {
     pub keep_alive_interval: Duration,
     /// Who takes events of the hub; the first that wants an event gets it.
     pub event_handlers: Vec<Arc<EventHandler>>,
+    /// What is sent outlives the node that takes it. Stays as it was when the node started; only among other nodes.
+    pub is_durable: bool,
 }
 
 /// What holds for a hub that nobody wrote settings for.
@@ -74,6 +76,7 @@ impl Default for HubSettings {
             anonymous_connect_policy: AnonymousConnectPolicy::Deny,
             keep_alive_interval: Duration::from_secs(20),
             event_handlers: Vec::new(),
+            is_durable: false,
         }
     }
 }

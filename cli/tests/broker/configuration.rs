@@ -80,6 +80,23 @@ fn the_printed_configuration_shows_no_key_and_no_password() {
 }
 
 #[test]
+fn a_durable_hub_needs_redis() {
+    let scratch = Scratch::new();
+    let hubs = scratch.file("hubs.yaml", "hubs: {chat: {durable: true}}\n");
+    let flags = ["broker", "--listen", "127.0.0.1:0", "--access-key", KEY, "--hubs", &hubs];
+    let alone = output(hubbub(&scratch, &flags));
+    assert_eq!(alone.status.code(), Some(2));
+    assert_eq!(
+        stderr(&alone).lines().last().unwrap(),
+        "error: --hubs: hub \"chat\" is durable, which needs Redis to keep what is sent: run hubbub broker with \
+         --redis, or remove durable from that hub"
+    );
+    let linked = [&flags[..], &["--redis", "redis://127.0.0.1:1", "--print-config"]].concat();
+    let linked = output(hubbub(&scratch, &linked));
+    assert_eq!(linked.status.code(), Some(0), "{}", stderr(&linked));
+}
+
+#[test]
 fn what_is_for_developers_is_refused() {
     let scratch = Scratch::new();
     for flag in ["--tls-listen=off", "--data-dir=d", "--playground"] {

@@ -12,6 +12,7 @@ mod apart;
 #[path = "../../../broker/tests/reliable/dialect.rs"]
 #[allow(dead_code, unused_macros, unused_imports, reason = "shared with the tests of one broker")]
 mod dialect;
+mod durable;
 mod failures;
 mod harness;
 mod linked;

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use codec::ids::AckId;
+use codec::ids::{AckId, StreamId};
 use codec::message::{Downstream, Origin};
 use codec::websocket::PingFinder;
 
@@ -13,7 +13,7 @@ use super::Connection;
 use crate::events::{Attaching, Delivery};
 use crate::model::close::CloseReason;
 use crate::model::command::Topic;
-use crate::router::Pending;
+use crate::router::{Pending, Submitted};
 use crate::session::Failure;
 
 /// Bytes that are read of a client that waits for an answer, so that its pings, its pongs and its end are noticed.
@@ -27,7 +27,7 @@ pub(super) struct Pause {
     pub(super) unread: Vec<u8>,
 }
 
-pub(super) enum Wait {
+pub(in crate::client) enum Wait {
     /// Others have their turn: much is queued, or a call has been taken back and leaves now, so that a client cannot
     /// have many that are about to.
     Breathe,
@@ -37,8 +37,26 @@ pub(super) enum Wait {
     Join { ack_id: Option<AckId>, pending: Pending },
     /// The client's event needs the application.
     Answer { ack_id: Option<AckId>, delivery: Box<Delivery> },
+    /// What the client has published is being noted.
+    Taken(UnderWay),
     /// The client is to be told what the members of this group show.
     Snapshot { topic: Topic },
+}
+
+/// Something that the client has published and that is being noted.
+pub(in crate::client) struct UnderWay {
+    pub(in crate::client) submitted: Submitted,
+    pub(in crate::client) then: Then,
+}
+
+/// What is done when it is noted.
+pub(in crate::client) enum Then {
+    /// The client's request is answered.
+    Ack(Option<AckId>),
+    /// Its stream goes on.
+    GoOn(StreamId),
+    /// The client is told this.
+    Tell(Box<Downstream>),
 }
 
 impl Connection {
@@ -99,6 +117,15 @@ impl Connection {
                         }
                     });
                     self.done(ack_id, done.map_err(|_| Failure::EventHandler));
+                }
+                Wait::Taken(UnderWay { submitted, then }) => {
+                    let Some(taken) = self.attend(submitted.taken(), &mut unread).await else {
+                        return;
+                    };
+                    if let Some(next) = self.on_taken(then, taken) {
+                        *pause = Pause { wait: Wait::Taken(next), unread };
+                        continue;
+                    }
                 }
                 Wait::Snapshot { topic } => {
                     let Some(items) = self.attend(self.group_states(&topic), &mut unread).await else {

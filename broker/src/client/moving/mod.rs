@@ -170,10 +170,12 @@ impl Connections {
         (connection, pending)
     }
 
-    /// A connection has ended, or has moved on. If it had come from another node, its own topic is not wanted any more.
+    /// A connection has ended, or has moved on. If it had come from another node, or is of a durable hub, its own topic is
+    /// not wanted any more.
     pub(super) fn forget_guest(&self, connection: &Connection) {
-        if connection.recovery.as_ref().is_some_and(|recovery| recovery.is_guest.get()) {
-            let session = connection.session();
+        let is_guest = connection.recovery.as_ref().is_some_and(|recovery| recovery.is_guest.get());
+        let session = connection.session();
+        if is_guest || self.router.is_durable(session.hub()) {
             self.router.forget_guest(session.hub(), session.connection_id());
         }
     }

@@ -22,7 +22,7 @@ use crate::events::webhook::{
 };
 use crate::events::{Correspondence, Events};
 use crate::hub::{NewMember, Shard, Switchboard};
-use crate::router::{Exchange, Router};
+use crate::router::{DurableHubs, Exchange, Router};
 use crate::session::{Opening, Session, Speech};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
@@ -131,7 +131,7 @@ fn connections(node: NodeId) -> (Rc<Connections>, Desks) {
 
 fn linked(node: NodeId, bus: impl FnOnce(&Arc<Exchange>) -> Arc<dyn Bus>) -> (Rc<Connections>, Desks) {
     let switchboard = Arc::new(Switchboard::new(1));
-    let exchange = Exchange::new(node, Arc::clone(&switchboard));
+    let exchange = Exchange::new(node, Arc::clone(&switchboard), DurableHubs::default());
     let bus = bus(&exchange);
     exchange.link(&bus);
     let router = Router::new(0, Shard::new(CONFIG.queue_limits()), exchange, bus);

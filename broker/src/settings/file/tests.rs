@@ -97,6 +97,16 @@ fn every_fault_of_a_file_is_named_with_its_line() {
 }
 
 #[test]
+fn a_hub_is_durable_when_the_file_says_so() {
+    let text = "hubs:\n  a: {durable: true}\n  b: {durable: false}\n  c: {durable: null}\n  d: {}\n";
+    let hubs = read(text).unwrap().settings;
+    let durable: Vec<&str> =
+        hubs.iter().filter(|(_, hub)| hub.is_durable).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(durable, ["a"]);
+    check_refused("hubs:\n  a:\n    durable: maybe\n", &[(3, "durable is true or false, not \"maybe\"")]);
+}
+
+#[test]
 fn event_handlers_are_read_in_their_order() {
     let text = "\
 hubs:

@@ -1,0 +1,82 @@
+//! Durable hubs: what is sent there is noted by the bus before anybody has it, and whoever sent it is told only then that
+//! it is taken.
+//!
+//! Nobody is served before the others: what a node publishes comes to its own members by the bus as well, so that
+//! everywhere what comes of one node comes in the order of its numbers. What is for a connection is published to the
+//! connection's own topic, wherever it is, so that there is one log that has it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use codec::ids::{ConnectionId, HubName};
+use tokio::sync::oneshot;
+
+use super::{PATIENCE, Pending, RouteError, Router};
+use crate::backplane::{Applied, BusError, Channel, Content};
+use crate::model::command::{Command, Target, Topic};
+
+/// The hubs that are durable for as long as the node runs. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct DurableHubs(Arc<BTreeSet<HubName>>);
+
+/// What a client has published, on its way.
+#[derive(Debug)]
+pub struct Submitted(Option<oneshot::Receiver<Result<u64, BusError>>>);
+
+impl DurableHubs {
+    /// Whether a hub is one of them.
+    #[inline]
+    pub fn has(&self, hub: &HubName) -> bool {
+        !self.0.is_empty() && self.0.contains(hub)
+    }
+}
+
+impl FromIterator<HubName> for DurableHubs {
+    fn from_iter<I: IntoIterator<Item = HubName>>(hubs: I) -> Self {
+        Self(Arc::new(hubs.into_iter().collect()))
+    }
+}
+
+impl Submitted {
+    /// It needs nothing more.
+    pub(super) fn at_once() -> Self {
+        Self(None)
+    }
+
+    /// Whether there is nothing to wait for.
+    pub fn is_taken(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Resolves when it is noted where it outlives this node.
+    ///
+    /// # Errors
+    /// [`RouteError::Unreachable`]: it cannot be known whether it is, and whether anybody has it.
+    pub async fn taken(self) -> Result<(), RouteError> {
+        let Some(receipt) = self.0 else { return Ok(()) };
+        let told = tokio::time::timeout(PATIENCE, receipt).await.map_err(|_| RouteError::Unreachable)?;
+        told.map_err(|_| RouteError::Unreachable)?.map_err(|_| RouteError::Unreachable).map(drop)
+    }
+}
+
+impl Router {
+    /// Whether a hub is durable.
+    pub fn is_durable(&self, hub: &HubName) -> bool {
+        self.0.exchange.durable().has(hub)
+    }
+
+    /// Publishes to all members of a durable hub's topic, this node's included.
+    pub(super) fn note(&self, topic: Topic, command: Arc<Command>) -> Result<Submitted, RouteError> {
+        let (receipt, told) = oneshot::channel();
+        let content = Content::Command { applied: Applied::Noted, command };
+        self.publish_to(&Channel::Topic(topic), content, Some(receipt))?;
+        Ok(Submitted(Some(told)))
+    }
+
+    /// Sees to it that what is sent to a connection of a durable hub comes to this node.
+    pub(super) fn watch_own(&self, hub: &HubName, id: &ConnectionId, pending: &mut Pending) {
+        if self.is_durable(hub) {
+            self.watch(hub, Target::Connection(id.clone()), pending);
+        }
+    }
+}
