@@ -160,6 +160,7 @@ async fn work(number: usize, common: Common, own: Own) {
     let reading = keep_reading(Rc::clone(&connections), Arc::clone(&common.switchboard), number);
     let reading = tokio::task::spawn_local(reading);
     let reserving = tokio::task::spawn_local(Rc::clone(&connections).keep_reserving(desk));
+    tokio::task::spawn_local(Rc::clone(&connections).keep_renewing());
     tokio::select! {
         // An error means that the node is gone without a word, which ends the worker as well.
         _ = stopping.wait_for(|&stopping| stopping) => {}

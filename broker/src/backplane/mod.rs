@@ -25,6 +25,7 @@ pub use partitions::PartitionSet;
 pub use redis_bus::{RedisBus, RedisBusParts};
 
 use crate::model::command::Topic;
+use store::Store;
 
 /// Carries envelopes to every node that watches their channel, the sender's own included. Fan-out to sockets is never
 /// its task.
@@ -49,6 +50,12 @@ pub trait Bus: Overview {
 
     /// Resolves when all that was published has gone out, or will not any more.
     fn flush(&self) -> BoxFuture<'static, ()>;
+
+    /// Where durable hubs keep what must outlive this node, and the number of this run of the node; absent when the bus
+    /// keeps nothing.
+    fn store(&self) -> Option<(Store, u64)> {
+        None
+    }
 
     /// Tells the others that this run of the node has ended and that nothing of it is left; resolves when that and all
     /// that was published before it has gone out, or will not any more. The last call.

@@ -35,6 +35,12 @@ impl PartitionSet {
         self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word &= !other);
     }
 
+    /// Those that are not in the other set.
+    pub fn without(mut self, other: &Self) -> Self {
+        self.subtract(other);
+        self
+    }
+
     /// Takes one out; whether it was there.
     pub fn remove(&mut self, partition: Partition) -> bool {
         let (word, bit) = place(partition);

@@ -3,7 +3,7 @@
 //! The task is small, because there is one for each connection: it holds a pointer and waits for the socket. What
 //! happens seldom, taking leave and waiting for the other nodes, is boxed.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -20,6 +20,7 @@ pub(super) use self::pausing::{Then, UnderWay, Wait};
 use super::closing::{self, Ended};
 use super::connections::{Connections, Permit, protocol_of, traced};
 use super::invoking::Calls;
+use super::records::Keeper;
 use super::socket::Socket;
 use crate::events::Correspondence;
 use crate::hub::{MemberKey, Parcel};
@@ -81,6 +82,8 @@ pub(super) struct Recovery {
     pub(super) is_paused: Cell<bool>,
     /// What it had received when its move was prepared, if it was.
     pub(super) floors: RefCell<Vec<(u8, Identity)>>,
+    /// What is written of it, if it is durable.
+    keeper: OnceCell<Keeper>,
     /// What the client sent first on another socket, until the connection's task goes over to that.
     renewed: RefCell<Option<Vec<u8>>>,
 }
@@ -185,6 +188,18 @@ impl Connection {
     pub(super) fn is_missing_until(&self) -> Option<u32> {
         let is_missing = self.socket.borrow().is_none();
         self.recovery.as_ref().filter(|_| is_missing).map(|recovery| recovery.deadline.get())
+    }
+
+    /// Who writes its record, if it is durable.
+    pub(super) fn keeper(&self) -> Option<&Keeper> {
+        self.recovery.as_ref()?.keeper.get()
+    }
+
+    /// Gives it whoever writes its record. The first one stays.
+    pub(super) fn set_keeper(&self, keeper: Keeper) {
+        if let Some(recovery) = &self.recovery {
+            let _ = recovery.keeper.set(keeper);
+        }
     }
 
     /// Whether another node is sought for it.
@@ -332,6 +347,7 @@ impl Connection {
             Effect::Reply(message) => router.shard().tell(self.key, &message),
             Effect::Acknowledge(up_to) => {
                 router.shard().acknowledge(self.key, up_to);
+                self.connections.acknowledged_in_record(self, up_to);
                 self.connections.acknowledged.notify_waiters();
             }
             Effect::Stream(request) => return self.stream(*request).map(Wait::Taken),

@@ -19,6 +19,7 @@ use super::closing::Ended;
 use super::connection::Connection;
 use super::keep_alive::{self, Due, Wheel};
 use super::moving::Moves;
+use super::records::Records;
 use super::streaming::IdleTimer;
 use crate::events::Events;
 use crate::hub::{MemberKey, Parcel};
@@ -95,6 +96,8 @@ pub struct Connections {
     /// A client that was to take its connection up again has come, or has given up.
     pub(super) reservation_over: Notify,
     pub(super) moves: Moves,
+    /// Absent when there are no durable hubs.
+    pub(super) records: Option<Records>,
 }
 
 /// What the connections of a worker need.
@@ -119,7 +122,9 @@ impl Connections {
     /// An empty table for a worker.
     pub fn new(parts: ConnectionsParts) -> Self {
         let ConnectionsParts { router, events, settings, config, metrics, tap, capacity } = parts;
+        let records = Records::new(&router, config.reconnect_window);
         Self {
+            records,
             router,
             events,
             settings,
@@ -179,6 +184,7 @@ impl Connections {
         }
         let detached = self.router.detach(key);
         self.forget_guest(&connection);
+        self.end_record(&connection);
         let (outbox, cleared) = detached.map(|left| (left.outbox, left.cleared)).unwrap_or_default();
         self.report_end(&connection.session(), &reason);
         self.raise_end(&connection, &reason);
@@ -219,6 +225,7 @@ impl Connections {
                     return Answer::Permission(PermissionAnswer::NoConnection);
                 };
                 let answer = found.session().on_permission(*action, group, *wish);
+                self.changed(&found);
                 self.end_forbidden_streams(&found).await;
                 Answer::Permission(answer)
             }
@@ -292,6 +299,7 @@ impl Connections {
         let in_time = self.table.borrow().len() / usize::try_from(waves).unwrap_or(usize::MAX).max(1);
         let wave = wave.max(in_time + 1);
         let until = Instant::now() + grace * 3 / 4;
+        self.all_written(until).await;
         self.end_subscriptions(&self.bound_to_this_node()).await;
         self.moves.stop();
         while self.open.get() > 0 {

@@ -74,6 +74,7 @@ impl Connections {
     fn begin_flush(&self) -> Vec<MemberKey> {
         let overrun = self.router.shard().take_overrun();
         overrun.into_iter().for_each(|key| self.end(key, CloseReason::WindowFull));
+        self.keep_records();
         self.router.post_letters();
         self.router.shard().take_dirty(self.spare_dirty.take())
     }

@@ -319,6 +319,7 @@ impl Handshake {
         let arrival = Arrival { key, connections, socket, session, correspondence, keep_alive, permit };
         let connection = Rc::new(Connection::new(arrival));
         self.connections.insert(&connection);
+        self.connections.begin_keeping(&connection);
         // Before whatever reaches the connection while the other nodes are told of it.
         self.connections.router.shard().tell(key, &greeting);
         if self.activate(key, pending).await {

@@ -83,6 +83,7 @@ impl Connection {
         self.calls.cancel(&id);
         let result = asked.map(|(answer, reply)| {
             self.correspondence.borrow_mut().learn(delivery, &answer, Attaching::CookiesAndState);
+            self.connections.changed(self);
             invoked(&answer, reply)
         });
         self.respond(id, result.map_err(|_| Failure::EventHandler));

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::connections::Connections;
 use super::pacing::Pacing;
 use crate::hub::{Inbox, Letter, ReplySlot};
-use crate::model::close::CloseReason;
 use crate::model::command::Topic;
 use crate::model::survey::Survey;
 
@@ -104,7 +103,7 @@ impl Connections {
         self.router.shard().spoil_holds(topic);
         let keys = self.router.shard().reliable_members(topic);
         for key in keys {
-            self.end(key, CloseReason::MessagesLost);
+            self.lose_messages(key);
             self.breathe().await;
         }
     }

@@ -15,6 +15,7 @@ mod letters;
 mod moving;
 mod pacing;
 mod raising;
+mod records;
 mod recovery;
 mod socket;
 mod streaming;

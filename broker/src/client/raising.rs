@@ -114,6 +114,7 @@ impl Connections {
             let sent = events.send(&delivery).await;
             if let (Ok(answer), Some(connection)) = (sent, connection.upgrade()) {
                 connection.correspondence.borrow_mut().learn(&delivery, &answer, Attaching::Cookies);
+                connection.connections.changed(&connection);
             }
         });
     }

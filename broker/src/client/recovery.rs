@@ -244,7 +244,7 @@ impl Connections {
         Some(Reservation { subprotocol, place })
     }
 
-    fn has(&self, connection: &Connection) -> bool {
+    pub(super) fn has(&self, connection: &Connection) -> bool {
         self.table.borrow().contains_key(connection.key)
     }
 

@@ -44,6 +44,7 @@ impl Connection {
     /// Something is to be waited for before the next step when it is given.
     fn take_step(&self, step: StreamStep) -> Option<UnderWay> {
         let router = &self.connections.router;
+        self.connections.changed(self);
         match step {
             StreamStep::Tell(message) => {
                 router.shard().tell(self.key, &message);

@@ -154,7 +154,7 @@ impl Shard {
                 continue;
             };
             self.queue.count_delivery(member);
-            self.queue.send(key, member, parcel, None);
+            self.queue.send(key, member, parcel, None, Some(outgoing));
         }
         self.queue.count_message(parcels.longest());
     }
@@ -169,7 +169,7 @@ impl Shard {
             && let Some(parcel) = Parcels::of(&outgoing).get(member.encoding())
         {
             self.queue.count_delivery(member);
-            self.queue.send(key, member, parcel, None);
+            self.queue.send(key, member, parcel, None, Some(&outgoing));
         }
     }
 

@@ -80,19 +80,27 @@ impl StateLog {
 }
 
 impl Roster {
-    /// What a member shows and sees, which it does no longer; nobody is to be told that.
-    pub(super) fn take_states(&mut self, key: MemberKey) -> (Option<(GroupState, i64)>, Sight) {
-        let Some(states) = self.states.as_mut() else {
+    /// What a member shows and sees.
+    pub(super) fn states_of(&self, key: MemberKey) -> (Option<(GroupState, i64)>, Sight) {
+        let Some(states) = self.states.as_ref() else {
             return Default::default();
         };
-        let shown = states.shown.remove(&key);
-        let sight = match states.subscribers.remove(&key) {
+        let sight = match states.subscribers.get(&key) {
             None => Sight::None,
             Some(Subscription::Current) => Sight::Current,
             Some(Subscription::AwaitsSnapshot(_)) => Sight::AwaitsSnapshot,
         };
-        self.drop_unused_states();
-        (shown.and_then(|item| item.state.map(|state| (state, item.updated_at))), sight)
+        let shown = states.shown.get(&key);
+        (shown.and_then(|item| item.state.clone().map(|state| (state, item.updated_at))), sight)
+    }
+
+    /// A member shows and sees nothing any longer; nobody is to be told that.
+    pub(super) fn drop_states(&mut self, key: MemberKey) {
+        if let Some(states) = self.states.as_mut() {
+            states.shown.remove(&key);
+            states.subscribers.remove(&key);
+            self.drop_unused_states();
+        }
     }
 
     /// Gives a member what it showed and saw before.
@@ -155,6 +163,7 @@ impl Shard {
             states.shown.remove(&key);
             roster.drop_unused_states();
         }
+        self.changed(key);
         Ok(item)
     }
 
@@ -166,6 +175,7 @@ impl Shard {
         let roster = self.place_of(key, topic).ok_or(NotMember)?;
         let states = self.rosters[roster].states.get_or_insert_default();
         states.subscribers.insert(key, Subscription::AwaitsSnapshot(BTreeMap::new()));
+        self.changed(key);
         Ok(())
     }
 
@@ -176,6 +186,7 @@ impl Shard {
         {
             states.subscribers.remove(&key);
             self.rosters[roster].drop_unused_states();
+            self.changed(key);
         }
     }
 
@@ -244,7 +255,7 @@ impl Shard {
         };
         let parcel = Rc::new(Parcel::of(member.encoding(), &frame, None));
         let slot = StateSlot { group: group.clone(), owner };
-        self.queue.send(key, member, &parcel, Some(&slot));
+        self.queue.send(key, member, &parcel, Some(&slot), None);
         self.queue.count_message(frame.bytes().len());
     }
 
@@ -285,7 +296,7 @@ impl Shard {
                 continue;
             };
             self.queue.count_delivery(member);
-            self.queue.send(key, member, parcel, Some(&slot));
+            self.queue.send(key, member, parcel, Some(&slot), Some(outgoing));
         }
         self.queue.count_message(parcels.longest());
     }

@@ -73,7 +73,8 @@ pub struct Held {
     pub command: Arc<Command>,
     /// By what name all nodes know it; absent when only this one does.
     pub identity: Option<Identity>,
-    expires_at: Option<Instant>,
+    /// When it is of no use any more.
+    pub expires_at: Option<Instant>,
 }
 
 impl Handovers {

@@ -3,6 +3,7 @@
 use codec::ids::{ConnectionId, HubName, UserId};
 use codec::subprotocol::{Encoding, Subprotocol};
 
+use super::gate::Gate;
 use super::outbox::Outbox;
 use super::roster::{Place, RosterKey};
 
@@ -35,6 +36,8 @@ pub(super) struct Member {
     pub(super) is_blocked: bool,
     /// It has lost its socket and waits for another. Only reliable ones do.
     pub(super) is_suspended: bool,
+    /// Absent unless it is durable.
+    pub(super) gate: Option<Box<Gate>>,
     pub(super) connection_id: ConnectionId,
     pub(super) user_id: Option<UserId>,
     /// Sorted by roster: that of the hub, of the user if there is one, and of each group.
@@ -50,6 +53,7 @@ impl Member {
             is_dirty: false,
             is_blocked: false,
             is_suspended: false,
+            gate: None,
             connection_id: member.connection_id.clone(),
             user_id: member.user_id.clone(),
             // Hub and user, or hub and one group: what most have.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod fanout;
+mod gate;
 mod gather;
 mod group_state;
 mod handover;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use codec::ids::{ConnectionId, HubName};
 
 pub use fanout::Outgoing;
+pub use gate::{Unwritten, UnwrittenMessage, Version};
 pub use gather::Gather;
 pub use group_state::NotMember;
 pub use handover::{Held, HoldKey, Known, Ticket};

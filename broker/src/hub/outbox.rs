@@ -106,6 +106,20 @@ impl Outbox {
         pushed.unwrap_or(Ok(()))
     }
 
+    /// From now on only messages up to this number may leave.
+    pub(super) fn limit(&mut self, up_to: SequenceId) {
+        if let Some(window) = &mut self.window {
+            window.limit(up_to);
+        }
+    }
+
+    /// Lets all messages leave.
+    pub(super) fn lift_limit(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.lift_limit();
+        }
+    }
+
     /// The client has all messages up to this number.
     pub(super) fn acknowledge(&mut self, up_to: SequenceId) {
         self.change(|window| window.acknowledge(up_to));

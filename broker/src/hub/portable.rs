@@ -14,19 +14,30 @@ impl Shard {
     /// Gives everything of a reliable member, which is forgotten, and the topics in which nobody is left. Nothing when
     /// there is none, or when it is about to end because its window had no room.
     pub fn export(&mut self, key: MemberKey, now: Instant) -> Option<(Membership, Vec<Topic>)> {
-        let member = self.members.get(key)?;
-        let window = member.outbox.window().filter(|window| !window.is_overrun())?;
-        let (last, messages) = window.export(now);
-        let mut groups = Vec::with_capacity(member.group_count());
-        for place in &member.places {
-            let roster = &mut self.rosters[place.roster];
-            if let Target::Group(group) = roster.topic.target.clone() {
-                let (shown, sight) = roster.take_states(key);
-                groups.push(GroupMembership { group, shown, sight });
-            }
+        let membership = Membership { messages: self.unacknowledged(key, now), ..self.describe(key)? };
+        for place in &self.members.get(key)?.places {
+            self.rosters[place.roster].drop_states(key);
         }
         let (_, emptied) = self.remove(key)?;
-        Some((Membership { last, messages, groups, state_clock: self.states.last() }, emptied))
+        Some((membership, emptied))
+    }
+
+    /// Everything of a reliable member but its messages. Nothing when there is none, or when it is about to end because
+    /// its window had no room.
+    pub fn describe(&self, key: MemberKey) -> Option<Membership> {
+        let member = self.members.get(key)?;
+        let window = member.outbox.window().filter(|window| !window.is_overrun())?;
+        let rosters = member.places.iter().map(|place| &self.rosters[place.roster]);
+        let groups = rosters.filter_map(|roster| match &roster.topic.target {
+            Target::Group(group) => {
+                let (shown, sight) = roster.states_of(key);
+                Some(GroupMembership { group: group.clone(), shown, sight })
+            }
+            Target::Hub | Target::User(_) | Target::Connection(_) => None,
+        });
+        let groups = groups.collect();
+        let (last, state_clock) = (window.last().0, self.states.last());
+        Some(Membership { last, messages: Vec::new(), groups, state_clock })
     }
 
     /// Takes in a reliable member of another node. It has no socket yet.

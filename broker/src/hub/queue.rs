@@ -9,6 +9,8 @@ use codec::subprotocol::Subprotocol;
 use slotmap::{SlotMap, SparseSecondaryMap};
 use tokio::time::Instant;
 
+use super::fanout::Outgoing;
+use super::gate::Unwritten;
 use super::member::{Member, MemberKey};
 use super::outbox::{Buffer, OutboxLimits};
 use super::parcel::Parcel;
@@ -76,6 +78,8 @@ pub(super) struct Queue {
     /// When the window of each reliable member of which it is half full became so, or when its client has acknowledged
     /// something since.
     filling: SparseSecondaryMap<MemberKey, Instant>,
+    /// What is to be written of durable members before it leaves.
+    pub(super) unwritten: Unwritten,
     /// Messages queued by fan-outs since they were last counted.
     deliveries: [u64; DELIVERY_KINDS],
 }
@@ -93,6 +97,7 @@ impl Queue {
             is_pressing: false,
             unheard: WindowLimits { messages: 0, bytes: 0 },
             filling: SparseSecondaryMap::new(),
+            unwritten: Unwritten::default(),
             deliveries: [0; DELIVERY_KINDS],
         }
     }
@@ -102,6 +107,15 @@ impl Queue {
     pub(super) fn push(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
         member.outbox.push(parcel, || self.spare.take());
         self.note(key, member);
+    }
+
+    /// Keeps a frame without a number back until what is told in it of a durable member is written, or queues it at once.
+    pub(super) fn push_when_written(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
+        if let Some(parcel) = member.withhold(parcel) {
+            self.push(key, member, parcel);
+        } else if member.withheld() > self.limits.window.messages {
+            self.overrun.push(key);
+        }
     }
 
     /// Queues a message for a member, with a number if it is reliable, and notes that it must end if its window has no
@@ -114,12 +128,17 @@ impl Queue {
         member: &mut Member,
         parcel: &Rc<Parcel>,
         slot: Option<&StateSlot>,
+        source: Option<&Outgoing>,
     ) {
         if member.outbox.window().is_some_and(|window| window.is_overrun()) {
             return;
         }
         let spare = || self.spare.take();
-        match member.outbox.send(parcel, slot, self.limits.window, spare) {
+        let sent = member.outbox.send(parcel, slot, self.limits.window, spare);
+        if member.gate.is_some() && sent.is_ok() {
+            self.unwritten.sent(key, member, source);
+        }
+        match sent {
             Ok(()) if !member.is_suspended => {
                 let limits = self.limits.window;
                 if member.outbox.window().is_some_and(|window| window.is_filling(limits)) {
@@ -236,7 +255,7 @@ impl Queue {
 
     /// Whether nothing waits to be flushed.
     pub(super) fn is_clean(&self) -> bool {
-        self.dirty.is_empty() && self.overrun.is_empty()
+        self.dirty.is_empty() && self.overrun.is_empty() && self.unwritten.is_empty()
     }
 
     /// How many members are to be flushed.

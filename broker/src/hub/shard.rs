@@ -97,6 +97,7 @@ impl Shard {
             return Some((roster_key, Joined::Already));
         }
         roster::enter(&mut self.rosters[roster_key], roster_key, key, member);
+        self.changed(key);
         Some((roster_key, Joined::Newly))
     }
 
@@ -106,6 +107,7 @@ impl Shard {
         let member = self.members.get_mut(key)?;
         let place = member.places.remove(member.find_place(roster_key).ok()?);
         self.presence.note(key, target, Presence::Left);
+        self.changed(key);
         self.vacate(key, roster_key, place.position)
     }
 
@@ -115,6 +117,7 @@ impl Shard {
             self.presence.note(key, &self.rosters[place.roster].topic.target, Presence::Left);
         }
         let (mut member, emptied) = self.remove(key)?;
+        member.open_gate();
         Some((member.outbox.lose_socket(), emptied))
     }
 
@@ -188,10 +191,10 @@ impl Shard {
         };
         let parcel = Rc::new(Parcel::of(encoding, &frame, None));
         if is_sequenced {
-            self.queue.send(key, member, &parcel, None);
+            self.queue.send(key, member, &parcel, None, None);
             self.queue.count_message(frame.bytes().len());
         } else {
-            self.queue.push(key, member, parcel);
+            self.queue.push_when_written(key, member, parcel);
         }
     }
 
@@ -219,6 +222,7 @@ impl Shard {
         let member = self.members.get_mut(key)?;
         member.is_suspended = true;
         member.is_blocked = false;
+        member.forget_withheld();
         Some(member.outbox.lose_socket())
     }
 
@@ -297,6 +301,7 @@ impl Shard {
     /// Forgets what is queued for a held member, who is to see nothing of it.
     pub fn forget_queued(&mut self, key: MemberKey) {
         if let Some(member) = self.members.get_mut(key) {
+            member.forget_withheld();
             member.outbox = Outbox::default();
         }
     }

@@ -259,18 +259,26 @@ impl Window {
     }
 
     /// What has not been acknowledged and is still of use, for another node.
-    pub(super) fn export(&self, now: Instant) -> (u64, Vec<KeptMessage>) {
-        let slots = self.exceptions.as_ref().and_then(|exceptions| exceptions.states.as_deref());
+    pub(super) fn export(&self, now: Instant) -> Vec<KeptMessage> {
         let messages = self.from(0).filter(|(parcel, _)| !parcel.has_expired(now));
-        let messages = messages.map(|(parcel, id)| KeptMessage {
+        messages.map(|(parcel, id)| self.kept_message(parcel, id, now)).collect()
+    }
+
+    /// The last message that there was, if it is still kept.
+    pub(super) fn export_last(&self, now: Instant) -> Option<KeptMessage> {
+        let parcel = self.kept.back()?;
+        Some(self.kept_message(parcel, self.last(), now))
+    }
+
+    fn kept_message(&self, parcel: &Parcel, id: SequenceId, now: Instant) -> KeptMessage {
+        let states = self.exceptions.as_ref().and_then(|exceptions| exceptions.states.as_deref());
+        let slot = states.and_then(|states| states.slot(id));
+        KeptMessage {
             number: id.0,
             content: parcel.frame().content().to_vec().into(),
             time_left: parcel.time_left(now),
-            state_of: slots
-                .and_then(|slots| slots.slot(id))
-                .map(|slot| (slot.group.clone(), slot.owner.clone())),
-        });
-        (self.last, messages.collect())
+            state_of: slot.map(|slot| (slot.group.clone(), slot.owner.clone())),
+        }
     }
 
     /// Goes on where the window of another node was. Limits do not count: what it held is held here.
@@ -295,28 +303,33 @@ impl Window {
         window
     }
 
-    /// What of this waits for the socket.
+    /// What of this waits for the socket, and may leave.
     #[inline]
     pub(super) fn waiting(&self) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
-        self.from(self.written)
+        self.between(self.written, self.may_leave())
     }
 
     #[inline]
     fn from(&self, position: usize) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
+        self.between(position, self.kept.len())
+    }
+
+    #[inline]
+    fn between(&self, position: usize, end: usize) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
         let numbers = self.exceptions.as_ref().and_then(|exceptions| exceptions.numbers.as_ref());
         let first = self.last + 1 - self.kept.len() as u64;
         let number = move |at: usize| numbers.map_or(first + at as u64, |numbers| numbers[at]);
-        let all = self.kept.range(position..).zip(position..);
+        let all = self.kept.range(position..end).zip(position..);
         all.map(move |(parcel, at)| (parcel, SequenceId(number(at))))
     }
 
-    /// How many messages wait.
+    /// How many messages wait and may leave.
     #[inline]
     pub(super) fn waiting_len(&self) -> usize {
-        self.kept.len() - self.written
+        self.may_leave() - self.written
     }
 
-    /// Bytes of the messages that wait.
+    /// Bytes of the messages that wait, those included that may not leave yet.
     #[inline]
     pub(super) fn waiting_bytes(&self) -> usize {
         (self.bytes - self.written_bytes) as usize
@@ -345,6 +358,31 @@ impl Window {
         if let Some(exceptions) = &mut self.exceptions {
             exceptions.marks.clear();
         }
+    }
+
+    /// From now on only messages up to this number may leave. There is no such limit before the first call.
+    pub(super) fn limit(&mut self, up_to: SequenceId) {
+        self.exceptions.get_or_insert_default().limit = Some(up_to);
+    }
+
+    /// Lets all messages leave.
+    pub(super) fn lift_limit(&mut self) {
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.limit = None;
+            self.release_if_empty();
+        }
+    }
+
+    /// How many of the first may leave, or have left.
+    #[inline]
+    fn may_leave(&self) -> usize {
+        let limit = self.exceptions.as_ref().and_then(|exceptions| exceptions.limit);
+        limit.map_or(self.kept.len(), |limit| self.count_up_to(limit).max(self.written))
+    }
+
+    /// Number of the last message that there was, 0 before the first.
+    pub(super) fn last(&self) -> SequenceId {
+        SequenceId(self.last)
     }
 
     /// What waits, for a socket that takes leave.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use codec::ids::{ConnectionId, GroupName, HubName, InvocationId, StreamId, UserId};
+use codec::ids::{ConnectionId, GroupName, HubName, InvocationId, NodeId, StreamId, UserId};
 use codec::message::{GroupState, StreamClosedError};
 use codec::subprotocol::Subprotocol;
 
@@ -51,6 +51,17 @@ pub struct HandedOver {
     pub delivered: Vec<Identity>,
     /// What it had been delivered before: of each partition of channels everything up to these.
     pub floors: Vec<(u8, Identity)>,
+    /// Absent unless it is durable.
+    pub record: Option<RecordState>,
+}
+
+/// How far the record of a durable connection is, for the node that goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordState {
+    /// Whose the record is: the node, the number of its run, and how many had it before.
+    pub owner: (NodeId, u64, u64),
+    /// What the connection has been served: of each partition of channels everything up to these.
+    pub served: Vec<(u8, Identity)>,
 }
 
 /// What a connection is to be sent, and where it is a member.

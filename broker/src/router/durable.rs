@@ -8,11 +8,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use codec::ids::{ConnectionId, HubName};
+use codec::ids::{ConnectionId, HubName, SequenceId};
+use tokio::sync::futures::Notified;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{PATIENCE, Pending, RouteError, Router};
-use crate::backplane::{Applied, BusError, Channel, Content};
+use crate::backplane::store::Store;
+use crate::backplane::{Applied, BusError, Channel, Content, Partition};
+use crate::hub::{MemberKey, Version};
 use crate::model::command::{Command, Target, Topic};
 
 /// The hubs that are durable for as long as the node runs. Cheap to clone.
@@ -28,6 +32,11 @@ impl DurableHubs {
     #[inline]
     pub fn has(&self, hub: &HubName) -> bool {
         !self.0.is_empty() && self.0.contains(hub)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -63,6 +72,59 @@ impl Router {
     /// Whether a hub is durable.
     pub fn is_durable(&self, hub: &HubName) -> bool {
         self.0.exchange.durable().has(hub)
+    }
+
+    /// Where the records of durable connections are kept, and by what number this run of the node is known; absent when
+    /// there are no durable hubs, or nothing is kept.
+    pub fn store(&self) -> Option<(Store, u64)> {
+        if self.0.exchange.durable().is_empty() { None } else { self.0.bus.store() }
+    }
+
+    /// Where in the store, and on which way to it, what is sent to a topic stands.
+    pub fn partition_of(topic: &Topic) -> Partition {
+        Channel::Topic(topic.clone()).partition()
+    }
+
+    /// Messages up to this number, and all changes up to this version, are written of a durable connection.
+    pub fn written(&self, key: MemberKey, up_to: SequenceId, version: Version) {
+        self.shard().written(key, up_to, version);
+        self.0.written.notify_waiters();
+    }
+
+    /// Nothing more of a durable connection will be written for now.
+    pub fn written_no_more(&self) {
+        self.0.written.notify_waiters();
+    }
+
+    /// Resolves when [`Router::written`] or [`Router::written_no_more`] is called after this.
+    pub fn progress(&self) -> Notified<'_> {
+        self.0.written.notified()
+    }
+
+    /// What is still to be written of these members.
+    pub(super) fn unwritten(&self, keys: &[MemberKey]) -> Vec<(MemberKey, Version)> {
+        let shard = self.shard();
+        let all = keys.iter().map(|&key| (key, shard.version(key)));
+        all.filter(|&(key, version)| !shard.is_written(key, version)).collect()
+    }
+
+    /// Waits until all this is written.
+    pub(super) async fn written_until(
+        &self,
+        unwritten: Vec<(MemberKey, Version)>,
+        deadline: Instant,
+    ) -> Result<(), RouteError> {
+        for (key, version) in unwritten {
+            loop {
+                // Asked for before looking, so that what is written in between is not missed.
+                let progress = self.progress();
+                if self.shard().is_written(key, version) {
+                    break;
+                }
+                tokio::time::timeout_at(deadline, progress).await.map_err(|_| RouteError::Unreachable)?;
+            }
+        }
+        Ok(())
     }
 
     /// Publishes to all members of a durable hub's topic, this node's included.

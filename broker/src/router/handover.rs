@@ -13,7 +13,6 @@ use super::{Pending, RouteError, Router};
 use crate::backplane::{Applied, Channel, Content, PartitionSet, Reply, Standing};
 use crate::hub::{HoldKey, Known, Letter, MemberKey, Outgoing};
 use crate::model::command::{Identity, Target, Topic};
-use crate::model::portable::HandedOver;
 use crate::model::survey::{Answer, Given, Move, Question, Survey};
 
 /// Longest time until somebody is ready to give a connection up.
@@ -155,16 +154,23 @@ impl Router {
         let partitions = topics.iter().map(|topic| Channel::Topic(topic.clone()).partition());
         let partitions: PartitionSet = partitions.collect();
         self.arrived_in(&partitions).await?;
-        let heard = self.0.bus.position(&partitions).ok_or(RouteError::Incomplete)?;
-        let floors = heard.into_iter().map(|heard| {
+        self.position(&partitions).ok_or(RouteError::Incomplete)
+    }
+
+    /// How far this node is with what is published to these partitions; nothing while something is missing, or may be.
+    pub fn position(&self, partitions: &PartitionSet) -> Option<Vec<(u8, Identity)>> {
+        let floors = self.0.bus.position(partitions)?.into_iter().map(|heard| {
             let (epoch, sequence) = (heard.up_to.epoch, heard.up_to.sequence);
             (heard.partition.0, Identity { origin: heard.origin, epoch, sequence })
         });
-        Ok(floors.collect())
+        Some(floors.collect())
     }
 
     /// Waits until what this node publishes to these partitions comes back to it.
-    async fn arrived_in(&self, partitions: &PartitionSet) -> Result<(), RouteError> {
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub async fn arrived_in(&self, partitions: &PartitionSet) -> Result<(), RouteError> {
         let mut asked = self.0.exchange.ask();
         for partition in partitions.iter() {
             let probe = Channel::Probe(self.node().clone(), partition);
@@ -234,19 +240,23 @@ impl Router {
         unwanted.iter().for_each(|topic| self.unwatch(topic));
     }
 
-    /// Delivers what was kept for a connection that has come, and what it has not received before. False when something
-    /// is missing.
+    /// Delivers what was kept for a connection that has come to these topics, as far as it has not received it before:
+    /// these messages, and of each partition everything up to the floors. False when something is missing.
     #[must_use]
-    pub fn release_hold(&self, hold: HoldKey, key: MemberKey, handed_over: &HandedOver) -> bool {
-        let HandedOver { portable, delivered, floors } = handed_over;
-        let topics = self.topics_of(key, &portable.hub, &portable.connection_id);
+    pub fn release_hold(
+        &self,
+        (hold, key): (HoldKey, MemberKey),
+        topics: Vec<Topic>,
+        delivered: Vec<Identity>,
+        floors: &[(u8, Identity)],
+    ) -> bool {
         let floors_of = |topic: Topic| {
             let partition = Channel::Topic(topic.clone()).partition().0;
             let floors = floors.iter().filter(|(at, _)| *at == partition);
             (topic, floors.map(|(_, floor)| floor.clone()).collect())
         };
         let known = Known {
-            delivered: delivered.iter().cloned().collect(),
+            delivered: delivered.into_iter().collect(),
             floors: topics.into_iter().map(floors_of).collect(),
         };
         let mut shard = self.shard();
@@ -301,6 +311,11 @@ impl Router {
             }
             () = gone => None,
         }
+    }
+
+    /// Whether another node is known to be there.
+    pub fn is_alive(&self, node: &NodeId) -> bool {
+        self.0.bus.outlook().others.get(node) == Some(&Standing::Alive)
     }
 
     /// The other nodes that may be there, and whether they are known to be.

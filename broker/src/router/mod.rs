@@ -20,12 +20,13 @@ use std::time::Duration;
 
 use codec::ids::{GroupName, HubName, NodeId};
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::backplane::{Applied, Bus, Channel, Content, Envelope, Number, Receipt};
 use crate::hub::{
-    Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Watch, WatchFailed, Watching,
+    Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Version, Watch, WatchFailed,
+    Watching,
 };
 use crate::model::command::{Command, Identity, Target, Topic};
 
@@ -55,6 +56,8 @@ struct Inner {
     steps: Cell<usize>,
     /// What this turn has for each other worker, posted together when the turn is flushed.
     outgoing: RefCell<Vec<Vec<Letter>>>,
+    /// Something of a durable connection has been written, or its writer has come to an end.
+    written: Notify,
 }
 
 /// A command could not be carried out. The fault is the broker's.
@@ -81,6 +84,8 @@ pub struct Pending {
     watches: Vec<(Topic, Watching)>,
     /// Memberships that depend on them.
     newly: Vec<(MemberKey, Topic)>,
+    /// What has to be written of durable connections.
+    unwritten: Vec<(MemberKey, Version)>,
 }
 
 /// What is left of a connection that has been forgotten.
@@ -105,6 +110,7 @@ impl Router {
             expected: Cell::new(0),
             steps: Cell::new(0),
             outgoing: RefCell::default(),
+            written: Notify::new(),
         }))
     }
 
@@ -366,20 +372,21 @@ impl Router {
             }
             self.switchboard().index.watched(&topic, &watching);
         }
-        Ok(())
+        self.written_until(pending.unwritten, deadline).await
     }
 }
 
 impl Pending {
     /// Whether there is nothing to wait for.
     pub fn is_settled(&self) -> bool {
-        self.watches.is_empty()
+        self.watches.is_empty() && self.unwritten.is_empty()
     }
 
     /// Waits for what `other` waits for as well.
     pub fn and(mut self, mut other: Self) -> Self {
         self.watches.append(&mut other.watches);
         self.newly.append(&mut other.newly);
+        self.unwritten.append(&mut other.unwritten);
         self
     }
 }

@@ -81,6 +81,7 @@ impl Router {
                         self.breathe(slice.len()).await;
                     }
                 }
+                pending.unwritten = self.unwritten(&keys);
                 Some((Answer::Count(keys.len() as u64), pending))
             }
             Question::Leave { who, groups } => {
@@ -89,7 +90,8 @@ impl Router {
                 for &key in &keys {
                     self.leave_all(hub, key, groups).await;
                 }
-                settled(Answer::Count(keys.len() as u64))
+                let pending = Pending { unwritten: self.unwritten(&keys), ..Pending::default() };
+                Some((Answer::Count(keys.len() as u64), pending))
             }
             Question::Close { .. }
             | Question::Permission { .. }

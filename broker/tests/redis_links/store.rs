@@ -402,7 +402,7 @@ async fn a_bus_notes_what_it_is_told_to_and_nothing_else() {
         let arrival = within("the message", arrivals.recv()).await.unwrap();
         assert!(matches!(arrival, Arrival::Envelope(..)), "{arrival:?}");
     }
-    let store = bus.store().unwrap();
+    let (store, _) = bus.store().unwrap();
     let logged = store.read(channel.partition(), &Place::default(), &[topic]).await.unwrap();
     assert_eq!(numbers(&logged), [number.sequence]);
     assert_eq!(redis.ask(&["DBSIZE"]), "1");

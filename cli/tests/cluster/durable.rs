@@ -1,6 +1,8 @@
 //! A durable hub over three brokers: everything arrives as in any other hub, and nobody has anything, or is told that it is
 //! taken, before Redis has noted it.
 
+mod killed;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

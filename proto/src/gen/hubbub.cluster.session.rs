@@ -88,6 +88,23 @@ pub struct Handover {
     /// What it had been delivered before.
     #[prost(message, repeated, tag = "3")]
     pub floors: ::prost::alloc::vec::Vec<Floor>,
+    /// Absent unless it is durable.
+    #[prost(message, optional, tag = "4")]
+    pub record: ::core::option::Option<RecordState>,
+}
+/// How far the record of a durable connection is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordState {
+    /// Whose the record is: a node, the number of its run, and how many had it before.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub term: u64,
+    /// What the connection has been served.
+    #[prost(message, repeated, tag = "4")]
+    pub served: ::prost::alloc::vec::Vec<Floor>,
 }
 /// An envelope, or its number.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

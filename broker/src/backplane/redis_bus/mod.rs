@@ -159,11 +159,6 @@ impl RedisBus {
         let upkeep = tokio::spawn(upkeep::keep_up(Arc::downgrade(&inner))).abort_handle();
         Ok(Self { inner, upkeep })
     }
-
-    /// What durable hubs keep beside what is published.
-    pub fn store(&self) -> Option<&Store> {
-        self.inner.store.get()
-    }
 }
 
 impl Inner {
@@ -302,6 +297,10 @@ impl Bus for RedisBus {
 
     fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {
         self.inner.watch(channel)
+    }
+
+    fn store(&self) -> Option<(Store, u64)> {
+        Some((self.inner.store.get()?.clone(), self.inner.epoch))
     }
 
     fn unwatch(&self, channel: &Channel) {

@@ -12,6 +12,14 @@ use crate::model::command::Identity;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Floors(BTreeMap<(Partition, u64, String), u64>);
 
+impl FromIterator<(Partition, Identity)> for Floors {
+    fn from_iter<I: IntoIterator<Item = (Partition, Identity)>>(all: I) -> Self {
+        let mut floors = Self::default();
+        all.into_iter().for_each(|(partition, up_to)| floors.raise(partition, &up_to));
+        floors
+    }
+}
+
 impl Floors {
     /// Everything up to this has been served.
     pub fn raise(&mut self, partition: Partition, up_to: &Identity) {
@@ -33,6 +41,14 @@ impl Floors {
         let Identity { origin, epoch, sequence } = identity;
         let floor = self.0.get(&(partition, *epoch, origin.as_str().to_owned()));
         floor.is_some_and(|floor| sequence <= floor)
+    }
+
+    /// Each with its partition.
+    pub fn all(&self) -> impl Iterator<Item = (Partition, Identity)> + '_ {
+        self.0.iter().filter_map(|((partition, epoch, origin), &sequence)| {
+            let origin = NodeId::new(origin).ok()?;
+            Some((*partition, Identity { origin, epoch: *epoch, sequence }))
+        })
     }
 
     /// Whether nothing is known.

@@ -91,6 +91,17 @@ impl Ledger {
         }
     }
 
+    /// The connection has been served everything up to these, or it was before it was there.
+    pub fn serve(&mut self, floors: Floors) {
+        self.due.floors.raise_all(floors.clone());
+        self.served.raise_all(floors);
+    }
+
+    /// What the connection has been served.
+    pub fn served(&self) -> &Floors {
+        &self.served
+    }
+
     /// The client has everything up to this.
     pub fn acknowledge(&mut self, up_to: u64) {
         self.acknowledged = self.acknowledged.max(up_to);

@@ -56,6 +56,8 @@ pub struct Logged {
     pub identity: Identity,
     /// What was sent.
     pub command: Arc<Command>,
+    /// How long ago, by the clock of the server.
+    pub age: Duration,
 }
 
 impl LogId {
@@ -86,10 +88,11 @@ impl Extent {
 
 impl Logged {
     /// Reads what was noted; nothing if no member is to receive it, or this version does not know it.
-    pub(super) fn read(partition: Partition, id: LogId, bytes: Bytes) -> Option<Self> {
+    pub(super) fn read(partition: Partition, id: LogId, bytes: Bytes, now: u64) -> Option<Self> {
         let (Stamp { origin, epoch, sequence, .. }, body) = wire::decode(bytes).ok()?;
         let Body::Content(Content::Command { command, .. }) = body else { return None };
-        Some(Self { partition, id, identity: Identity { origin, epoch, sequence }, command })
+        let age = Duration::from_millis(now.saturating_sub(id.milliseconds));
+        Some(Self { partition, id, identity: Identity { origin, epoch, sequence }, command, age })
     }
 }
 

@@ -224,7 +224,7 @@ impl Store {
             for (id, message) in pairs(found)? {
                 bytes += message.len();
                 let id = std::str::from_utf8(&id).ok().and_then(LogId::parse).ok_or(StoreError::Odd)?;
-                logged.extend(Logged::read(partition, id, message));
+                logged.extend(Logged::read(partition, id, message, extent.now));
             }
             if bytes > MOST {
                 return Err(StoreError::TooMuch);

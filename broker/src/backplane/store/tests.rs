@@ -142,7 +142,8 @@ fn logged(at: u64, group: u8, identity: Identity) -> Logged {
     let body = Body::from_application(content);
     let command = Command { hub, target, body, excluded: Vec::new(), filter: None, time_to_live: None };
     let id = LogId { milliseconds: at / 3, number: at };
-    Logged { partition: Partition(group % 2), id, identity, command: Arc::new(command) }
+    let age = Duration::ZERO;
+    Logged { partition: Partition(group % 2), id, identity, command: Arc::new(command), age }
 }
 
 proptest! {

@@ -20,7 +20,7 @@ use crate::backplane::store::{LogId, Place};
 use crate::model::command::Identity;
 use crate::model::portable::{
     Conduct, Grants, GroupMembership, HandedOver, KeptMessage, Letters, Membership, Portable, PortableCookie,
-    RunningStream, Sight, StreamTable,
+    RecordState, RunningStream, Sight, StreamTable,
 };
 use crate::model::survey::Action;
 
@@ -29,17 +29,28 @@ const BROKEN_RULE: StreamClosedError = StreamClosedError::BadRequest("A rule of 
 
 /// Writes a connection that is handed over.
 pub fn encode_handover(handed_over: &HandedOver) -> Vec<u8> {
-    let HandedOver { portable, delivered, floors } = handed_over;
-    let floor = |(partition, up_to): &(u8, Identity)| wire::Floor {
-        partition: (*partition).into(),
-        up_to: Some(encode_identity(up_to)),
-    };
+    let HandedOver { portable, delivered, floors, record } = handed_over;
     let handover = wire::Handover {
         session: Some(message(portable)),
         delivered: delivered.iter().map(encode_identity).collect(),
-        floors: floors.iter().map(floor).collect(),
+        floors: floors.iter().map(encode_floor).collect(),
+        record: record.as_ref().map(|RecordState { owner: (node, epoch, term), served }| wire::RecordState {
+            node: node.as_str().to_owned(),
+            epoch: *epoch,
+            term: *term,
+            served: served.iter().map(encode_floor).collect(),
+        }),
     };
     handover.encode_to_vec()
+}
+
+fn encode_floor((partition, up_to): &(u8, Identity)) -> wire::Floor {
+    wire::Floor { partition: (*partition).into(), up_to: Some(encode_identity(up_to)) }
+}
+
+fn decode_floor(wire::Floor { partition, up_to }: wire::Floor) -> Result<(u8, Identity), Malformed> {
+    let partition = u8::try_from(partition).map_err(|_| Malformed::Range("partition"))?;
+    Ok((partition, decode_identity(names::required(up_to, "up_to")?)?))
 }
 
 /// Reads a connection that is handed over.
@@ -47,15 +58,18 @@ pub fn encode_handover(handed_over: &HandedOver) -> Vec<u8> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_handover(bytes: Bytes) -> Result<HandedOver, Malformed> {
-    let wire::Handover { session, delivered, floors } = wire::Handover::decode(bytes)?;
-    let floor = |wire::Floor { partition, up_to }| {
-        let partition = u8::try_from(partition).map_err(|_| Malformed::Range("partition"))?;
-        Ok((partition, decode_identity(names::required(up_to, "up_to")?)?))
+    let wire::Handover { session, delivered, floors, record } = wire::Handover::decode(bytes)?;
+    let read_record = |wire::RecordState { node, epoch, term, served }| {
+        Ok::<_, Malformed>(RecordState {
+            owner: (NodeId::new(&node)?, epoch, term),
+            served: collect(served, decode_floor)?,
+        })
     };
     Ok(HandedOver {
         portable: read(names::required(session, "session")?)?,
         delivered: collect(delivered, decode_identity)?,
-        floors: collect(floors, floor)?,
+        floors: collect(floors, decode_floor)?,
+        record: record.map(read_record).transpose()?,
     })
 }
 

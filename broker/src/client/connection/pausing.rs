@@ -110,6 +110,7 @@ impl Connection {
                             &answer,
                             Attaching::CookiesAndState,
                         );
+                        self.connections.changed(self);
                         // The reply goes before the ack.
                         if let Some(content) = reply {
                             let reply = Downstream::Message { origin: Origin::Server, content, stream: None };

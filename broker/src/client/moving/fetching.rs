@@ -7,9 +7,9 @@ use codec::ids::{ConnectionId, HubName};
 
 use super::{Connections, POSTPONED};
 use crate::backplane::wire::session;
+use crate::client::records::Records;
 use crate::client::recovery::Unreachable;
 use crate::hub::HoldKey;
-use crate::model::close::CloseReason;
 use crate::model::command::{Target, Topic};
 use crate::model::portable::{HandedOver, Portable};
 use crate::model::survey::{Move, Prepared, Question, Survey};
@@ -54,11 +54,41 @@ impl Connections {
     }
 
     async fn fetch(self: &Rc<Self>, topic: &Topic, id: &ConnectionId) -> Result<(), Unreachable> {
-        let prepared = match self.look_for(topic, id).await? {
-            Move::Prepared(prepared) => prepared,
-            Move::Nothing => return Ok(()),
-            Move::Later | Move::Given(_) => return Err(Unreachable),
+        if let Some(records) = self.records.as_ref().filter(|_| self.router.is_durable(&topic.hub)) {
+            return self.fetch_recorded(records, topic, id).await;
+        }
+        match self.look_for(topic, id).await? {
+            Move::Prepared(prepared) => self.take(topic, prepared).await,
+            Move::Nothing => Ok(()),
+            Move::Later | Move::Given(_) => Err(Unreachable),
+        }
+    }
+
+    /// The same in a durable hub, where the record says who has the connection. It goes on from the record unless that
+    /// node gives it up.
+    async fn fetch_recorded(
+        self: &Rc<Self>,
+        records: &Records,
+        topic: &Topic,
+        id: &ConnectionId,
+    ) -> Result<(), Unreachable> {
+        let Some(owner) = self.owner_of_record(records, topic, id).await? else {
+            return Ok(());
         };
+        if self.router.is_alive(&owner.node) {
+            let question = Question::Prepare { connection: id.clone() };
+            let survey = Survey { hub: topic.hub.clone(), question };
+            match self.router.ask_about(topic, Whom::Node(owner.node.clone()), survey).await {
+                Ok(Taken::Said(Move::Prepared(prepared))) => return self.take(topic, prepared).await,
+                Ok(Taken::Said(Move::Later)) => return Err(Unreachable),
+                Ok(Taken::Said(Move::Nothing | Move::Given(_)) | Taken::Nobody) | Err(_) => {}
+            }
+        }
+        self.recall(records, (topic, id), owner).await
+    }
+
+    /// Takes a connection from the node that has it.
+    async fn take(self: &Rc<Self>, topic: &Topic, prepared: Prepared) -> Result<(), Unreachable> {
         let permit = self.moves.capacity.take().ok_or(Unreachable)?;
         let hold = self.router.shard().begin_hold();
         let handed_over = match self.fetch_from(topic, prepared, hold).await {
@@ -69,10 +99,15 @@ impl Connections {
             }
         };
         // Nothing may come in between: from here until what was held is delivered nobody else has a turn.
-        let (connection, pending) = self.import(handed_over.portable.clone(), permit);
-        let is_complete = self.router.release_hold(hold, connection.key, &handed_over);
+        let HandedOver { portable, delivered, floors, record } = handed_over;
+        let (connection, pending) = self.import(portable, permit);
+        if let Some(record) = record {
+            self.inherit_record(&connection, record);
+        }
+        let topics = self.router.topics_of(connection.key, &topic.hub, connection.session().connection_id());
+        let is_complete = self.router.release_hold((hold, connection.key), topics, delivered, &floors);
         if !is_complete || !pending.is_settled() {
-            self.end(connection.key, CloseReason::MessagesLost);
+            self.lose_messages(connection.key);
         }
         Ok(())
     }

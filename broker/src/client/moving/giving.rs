@@ -187,10 +187,13 @@ impl Connections {
             return Move::Later;
         };
         let floors = connection.recovery.as_ref().map(|recovery| recovery.floors.take()).unwrap_or_default();
+        // What it has been sent is in its window, and has to be said to be served.
+        self.keep_records();
+        let record = self.record_state(&connection);
         let Some(portable) = self.export(key) else {
             return Move::Nothing;
         };
-        let bytes = session::encode_handover(&HandedOver { portable, delivered, floors });
+        let bytes = session::encode_handover(&HandedOver { portable, delivered, floors, record });
         Move::Given(Given { part: 0, is_last: true, bytes: bytes.into() })
     }
 }

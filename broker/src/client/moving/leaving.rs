@@ -33,7 +33,7 @@ impl Connections {
         let connection = self.table.borrow().get(key).cloned();
         let recovery = connection.as_ref().and_then(|connection| connection.recovery.as_ref());
         let (Some(connection), Some(recovery), Some(until)) = (&connection, recovery, until) else {
-            return self.end(key, CloseReason::NodeStopping);
+            return self.part(key);
         };
         recovery.is_leaving.set(true);
         self.suspend(connection, CloseReason::NodeStopping);
@@ -69,8 +69,15 @@ impl Connections {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        // Nothing if it has gone.
-        self.end(key, CloseReason::NodeStopping);
+        self.part(key);
+    }
+
+    /// Gives up a connection for which there is no other node. Nothing if it has gone. A durable one goes on from its
+    /// record once there is one.
+    fn part(&self, key: MemberKey) {
+        if !self.let_lie(key) {
+            self.end(key, CloseReason::NodeStopping);
+        }
     }
 
     fn name_of(&self, key: MemberKey) -> Option<(HubName, ConnectionId)> {

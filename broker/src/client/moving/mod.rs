@@ -23,7 +23,7 @@ use crate::events::Correspondence;
 use crate::hub::{MemberKey, NewMember, Outbox};
 use crate::model::close::CloseReason;
 use crate::model::command::{Target, Topic};
-use crate::model::portable::{Portable, Sight};
+use crate::model::portable::{Membership, Portable, Sight};
 use crate::router::Pending;
 use crate::session::{Failure, Opening, Session, Speech};
 use crate::telemetry::metrics::ConnectOutcome;
@@ -90,33 +90,42 @@ impl Connections {
     /// waits for is forgotten. Nothing when there is none, or when it is about to end anyway.
     pub(super) fn export(&self, key: MemberKey) -> Option<Portable> {
         let connection = self.table.borrow().get(key).cloned()?;
-        let recovery = connection.recovery.as_ref()?;
-        let subprotocol = connection.session().subprotocol()?;
+        connection.recovery.as_ref()?;
         // The application is told of its groups by whoever has it when they change.
         self.raise_presence();
         self.suspend(&connection, CloseReason::ConnectionLost);
         let membership = self.router.export(key)?;
         self.table.borrow_mut().remove(key);
         self.idle_timers.borrow_mut().remove(key);
+        let portable = self.portable(&connection, membership)?;
+        self.moves.has_given.set(true);
+        self.report_end(&connection.session(), &CloseReason::MovedAway);
+        connection.end(Ended { reason: CloseReason::MovedAway, outbox: Outbox::default() });
+        self.forget_guest(&connection);
+        Some(portable)
+    }
+
+    /// Everything of a connection but its messages. Nothing when it is not reliable, or about to end anyway.
+    pub(super) fn describe(&self, connection: &Connection) -> Option<Portable> {
+        let membership = self.router.shard().describe(connection.key)?;
+        self.portable(connection, membership)
+    }
+
+    fn portable(&self, connection: &Connection, membership: Membership) -> Option<Portable> {
+        let recovery = connection.recovery.as_ref()?;
         let session = connection.session();
-        let portable = Portable {
+        Some(Portable {
             hub: session.hub().clone(),
             connection_id: session.connection_id().clone(),
             user_id: session.user_id().cloned(),
-            subprotocol,
+            subprotocol: session.subprotocol()?,
             membership,
             conduct: session.export(Instant::now().into_std()),
             letters: connection.correspondence.borrow().export(),
             keep_alive: connection.keep_alive,
             is_active: connection.is_active.get(),
             seconds_left: recovery.deadline.get().saturating_sub(self.now()),
-        };
-        self.moves.has_given.set(true);
-        self.report_end(&session, &CloseReason::MovedAway);
-        drop(session);
-        connection.end(Ended { reason: CloseReason::MovedAway, outbox: Outbox::default() });
-        self.forget_guest(&connection);
-        Some(portable)
+        })
     }
 
     /// Takes in a reliable connection of another node, whose client has still to come back. It may miss what is published
@@ -178,6 +187,10 @@ impl Connections {
         if is_guest || self.router.is_durable(session.hub()) {
             self.router.forget_guest(session.hub(), session.connection_id());
         }
+    }
+
+    pub(super) fn capacity(&self) -> &Arc<Capacity> {
+        &self.moves.capacity
     }
 
     /// Whether a connection has come from another node.

@@ -18,6 +18,8 @@ pub(super) struct Exceptions {
     pub(super) numbers: Option<VecDeque<u64>>,
     /// For each frame without a number that waits in the outbox, the last message that goes before it.
     pub(super) marks: VecDeque<u64>,
+    /// Up to which number messages may leave, if not all may.
+    pub(super) limit: Option<SequenceId>,
     /// Which messages may be replaced and give way; absent while there are none.
     pub(super) states: Option<Box<StateFrames>>,
 }
@@ -50,6 +52,7 @@ impl Exceptions {
         Self {
             numbers: self.numbers.as_ref().map(|numbers| numbers.range(count..).copied().collect()),
             marks: self.marks.clone(),
+            limit: self.limit,
             some_expire: self.some_expire,
             ..Self::default()
         }
@@ -60,6 +63,6 @@ impl Exceptions {
         self.states = None;
         self.numbers = None;
         self.some_expire = false;
-        !self.is_overrun && self.marks.is_empty()
+        !self.is_overrun && self.marks.is_empty() && self.limit.is_none()
     }
 }

@@ -1,0 +1,173 @@
+//! Members of durable hubs: what they are sent is written elsewhere first, and what they are told of themselves leaves
+//! only when that is written too. So whoever goes on with one, after its node was lost, knows all that its client knows.
+//!
+//! Messages wait in the window, which has a limit; frames without a number, of which there are few, wait here. Pings and
+//! pongs do not wait: they say nothing of the connection.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use codec::ids::SequenceId;
+use tokio::time::Instant;
+
+use super::fanout::Outgoing;
+use super::member::{Member, MemberKey};
+use super::parcel::Parcel;
+use super::shard::Shard;
+use crate::model::command::{Identity, Topic};
+use crate::model::portable::KeptMessage;
+
+/// How often a member has changed in anything but its messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(u64);
+
+/// What a durable member may not be told yet.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    changed: Version,
+    written: Version,
+    /// Frames without a number, with the version that has to be written before.
+    withheld: VecDeque<(Version, Rc<Parcel>)>,
+}
+
+/// What is to be written of the durable members of a shard.
+#[derive(Debug, Default)]
+pub struct Unwritten {
+    /// Messages, in the order in which they were numbered.
+    pub messages: Vec<UnwrittenMessage>,
+    /// Members that have changed otherwise.
+    pub changed: Vec<MemberKey>,
+}
+
+/// A message that has been numbered for a durable member.
+#[derive(Debug)]
+pub struct UnwrittenMessage {
+    /// For whom.
+    pub key: MemberKey,
+    /// The message.
+    pub message: KeptMessage,
+    /// Where it was sent, and by what name all nodes know it; absent when only this one does.
+    pub source: Option<(Topic, Identity)>,
+}
+
+impl Unwritten {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.changed.is_empty()
+    }
+
+    /// Notes a message that a member has just been sent.
+    #[cold]
+    pub(super) fn sent(&mut self, key: MemberKey, member: &Member, source: Option<&Outgoing>) {
+        let Some(message) = member.outbox.window().and_then(|window| window.export_last(Instant::now()))
+        else {
+            return;
+        };
+        let source = source.and_then(|outgoing| {
+            let command = outgoing.command();
+            let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
+            Some((topic, outgoing.identity()?.clone()))
+        });
+        self.messages.push(UnwrittenMessage { key, message, source });
+    }
+}
+
+impl Shard {
+    /// Makes a member durable: nothing reaches its client any more until that is written. Of what it has been sent,
+    /// messages up to this number are.
+    pub fn make_durable(&mut self, key: MemberKey, written: SequenceId) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        member.outbox.limit(written);
+        member.gate = Some(Box::default());
+        self.changed(key);
+    }
+
+    /// Notes that a member has changed in something else than its messages. Nothing if it is not durable.
+    pub fn changed(&mut self, key: MemberKey) {
+        let Some(gate) = self.members.get_mut(key).and_then(|member| member.gate.as_deref_mut()) else {
+            return;
+        };
+        gate.changed.0 += 1;
+        self.queue.unwritten.changed.push(key);
+    }
+
+    /// How often a member has changed until now.
+    pub fn version(&self, key: MemberKey) -> Version {
+        let gate = self.members.get(key).and_then(|member| member.gate.as_deref());
+        gate.map_or(Version::default(), |gate| gate.changed)
+    }
+
+    /// Whether everything up to a version is written, or the member is no more.
+    pub fn is_written(&self, key: MemberKey, version: Version) -> bool {
+        let gate = self.members.get(key).and_then(|member| member.gate.as_deref());
+        gate.is_none_or(|gate| gate.written >= version)
+    }
+
+    /// Messages up to this number, and all changes up to this version, are written: they may leave.
+    pub fn written(&mut self, key: MemberKey, up_to: SequenceId, version: Version) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        let Some(gate) = member.gate.as_deref_mut() else { return };
+        gate.written = gate.written.max(version);
+        member.outbox.limit(up_to);
+        let mut free = Vec::new();
+        while let Some((_, parcel)) = gate.withheld.pop_front_if(|(version, _)| *version <= gate.written) {
+            free.push(parcel);
+        }
+        if member.is_suspended {
+            return;
+        }
+        for parcel in free {
+            self.queue.push(key, member, parcel);
+        }
+        if !member.outbox.is_empty() {
+            self.queue.note(key, member);
+        }
+    }
+
+    /// What has come since the last call.
+    pub fn take_unwritten(&mut self) -> Unwritten {
+        std::mem::take(&mut self.queue.unwritten)
+    }
+
+    /// What a durable member's client has not acknowledged.
+    pub fn unacknowledged(&self, key: MemberKey, now: Instant) -> Vec<KeptMessage> {
+        let window = self.members.get(key).and_then(|member| member.outbox.window());
+        window.map(|window| window.export(now)).unwrap_or_default()
+    }
+}
+
+impl Member {
+    /// Keeps a frame back, if something has to be written before. Gives it back if it may go.
+    pub(super) fn withhold(&mut self, parcel: Rc<Parcel>) -> Option<Rc<Parcel>> {
+        match self.gate.as_deref_mut() {
+            Some(gate) if gate.changed > gate.written => {
+                gate.withheld.push_back((gate.changed, parcel));
+                None
+            }
+            _ => Some(parcel),
+        }
+    }
+
+    /// How many frames are kept back.
+    pub(super) fn withheld(&self) -> usize {
+        self.gate.as_deref().map_or(0, |gate| gate.withheld.len())
+    }
+
+    /// The socket for which frames were kept back is lost.
+    pub(super) fn forget_withheld(&mut self) {
+        if let Some(gate) = &mut self.gate {
+            gate.withheld.clear();
+        }
+    }
+
+    /// Nobody goes on with the member: what was kept back may leave, with all messages.
+    pub(super) fn open_gate(&mut self) {
+        let Some(gate) = self.gate.take() else { return };
+        self.outbox.lift_limit();
+        if !self.is_suspended {
+            for (_, parcel) in gate.withheld {
+                self.outbox.push(parcel, VecDeque::new);
+            }
+        }
+    }
+}
