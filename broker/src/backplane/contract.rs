@@ -92,6 +92,7 @@ impl Node {
         let (envelope, at) = match within("an envelope", self.arrivals.recv()).await.unwrap() {
             Arrival::Envelope(envelope, at) => (envelope, at),
             Arrival::Lost(topic) => panic!("lost: {topic:?}"),
+            Arrival::Deaf(partitions) => panic!("deaf: {partitions:?}"),
         };
         match envelope.content {
             Content::Command { command, .. } => match &command.body {

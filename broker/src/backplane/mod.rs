@@ -105,6 +105,9 @@ pub enum Arrival {
     Envelope(Envelope, Number),
     /// Envelopes of this topic, or of any channel when it is absent, have been lost for good.
     Lost(Option<Topic>),
+    /// What is published to these partitions from now on does not come for a while. What was, and is brought later, may
+    /// come in another order than that in which it was published by different nodes.
+    Deaf(PartitionSet),
 }
 
 /// Takes in what a bus brings, in its order, on whatever thread it arrives.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::connections::Connections;
 use super::pacing::Pacing;
+use crate::backplane::Partition;
 use crate::hub::{Inbox, Letter, ReplySlot};
 use crate::model::command::Topic;
 use crate::model::survey::Survey;
@@ -42,6 +43,9 @@ impl Connections {
                         }
                     }
                     Letter::Lost(topic) => self.end_those_who_missed(topic.as_ref()).await,
+                    Letter::Behind(partitions) => {
+                        self.fall_behind(&partitions.iter().map(|&number| Partition(number)).collect());
+                    }
                     // Whoever waits for it may have given up.
                     Letter::Mark(reached) => drop(reached.send(())),
                     Letter::PostAll(posted) => {

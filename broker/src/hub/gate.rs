@@ -26,6 +26,8 @@ pub struct Version(u64);
 pub(super) struct Gate {
     changed: Version,
     written: Version,
+    /// Nothing that others send reaches it any more: it is to go on from its record.
+    is_behind: bool,
     /// Frames without a number, with the version that has to be written before.
     withheld: VecDeque<(Version, Rc<Parcel>)>,
 }
@@ -124,6 +126,19 @@ impl Shard {
         }
     }
 
+    /// A member misses messages, or would get them in another order: from now on it gets none, until somebody goes on with
+    /// it from its record. Nothing if it is not durable.
+    pub fn fall_behind(&mut self, key: MemberKey) {
+        if let Some(gate) = self.members.get_mut(key).and_then(|member| member.gate.as_deref_mut()) {
+            gate.is_behind = true;
+        }
+    }
+
+    /// Whether a member has fallen behind.
+    pub fn is_behind(&self, key: MemberKey) -> bool {
+        self.members.get(key).and_then(|member| member.gate.as_deref()).is_some_and(|gate| gate.is_behind)
+    }
+
     /// What has come since the last call.
     pub fn take_unwritten(&mut self) -> Unwritten {
         std::mem::take(&mut self.queue.unwritten)
@@ -137,6 +152,12 @@ impl Shard {
 }
 
 impl Member {
+    /// Whether nothing that others send may reach it.
+    #[inline]
+    pub(super) fn is_behind(&self) -> bool {
+        self.gate.as_deref().is_some_and(|gate| gate.is_behind)
+    }
+
     /// Keeps a frame back, if something has to be written before. Gives it back if it may go.
     pub(super) fn withhold(&mut self, parcel: Rc<Parcel>) -> Option<Rc<Parcel>> {
         match self.gate.as_deref_mut() {

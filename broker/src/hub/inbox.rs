@@ -20,6 +20,9 @@ pub enum Letter {
     Ask(Arc<Survey>, ReplySlot),
     /// End the reliable connections that may have missed messages of this topic, or of any when it is absent.
     Lost(Option<Topic>),
+    /// Durable members that are sent what goes to these partitions, given by their numbers, miss some of it, or would get
+    /// it in another order.
+    Behind(Arc<[u8]>),
     /// Say that all letters before this one have been dealt with.
     Mark(oneshot::Sender<()>),
     /// Post what this worker has for others, and say so.
@@ -42,7 +45,7 @@ impl Letter {
     pub fn weight(&self) -> usize {
         let content = match self {
             Self::Deliver(outgoing) => outgoing.command().body.len_bytes(),
-            Self::Ask(..) | Self::Lost(_) | Self::Mark(_) | Self::PostAll(_) => 0,
+            Self::Ask(..) | Self::Lost(_) | Self::Behind(_) | Self::Mark(_) | Self::PostAll(_) => 0,
         };
         LETTER_WEIGHT + content
     }
@@ -264,6 +267,7 @@ mod tests {
             Letter::Deliver(outgoing) => format!("deliver {:?}", outgoing.command().target),
             Letter::Lost(Some(topic)) => format!("lost {:?}", topic.target),
             Letter::Lost(None) => "lost".to_owned(),
+            Letter::Behind(_) => "behind".to_owned(),
             Letter::Ask(..) | Letter::Mark(_) | Letter::PostAll(_) => "other".to_owned(),
         };
         let words = letters.iter().map(word).collect();

@@ -102,6 +102,11 @@ impl Switchboard {
         }
     }
 
+    /// Tells every worker that messages of these partitions do not come, or not in order.
+    pub fn fall_behind(&self, partitions: &Arc<[u8]>) {
+        self.inboxes.iter().for_each(|inbox| inbox.post(Letter::Behind(Arc::clone(partitions))));
+    }
+
     /// Tells every worker that has members of the topic, or all workers when there is none, that messages are lost.
     pub fn lose(&self, topic: Option<&Topic>) {
         let workers = topic.map_or_else(

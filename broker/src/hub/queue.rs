@@ -130,7 +130,8 @@ impl Queue {
         slot: Option<&StateSlot>,
         source: Option<&Outgoing>,
     ) {
-        if member.outbox.window().is_some_and(|window| window.is_overrun()) {
+        let is_overrun = member.outbox.window().is_some_and(|window| window.is_overrun());
+        if is_overrun || (source.is_some() && member.is_behind()) {
             return;
         }
         let spare = || self.spare.take();

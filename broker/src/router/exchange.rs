@@ -87,6 +87,11 @@ impl Exchange {
         let (Envelope { origin, content }, number) = match arrival {
             Arrival::Envelope(envelope, number) => (envelope, number),
             Arrival::Lost(topic) => return self.switchboard.lose(topic.as_ref()),
+            Arrival::Deaf(_) if self.durable.is_empty() => return,
+            Arrival::Deaf(partitions) => {
+                let partitions = partitions.iter().map(|partition| partition.0).collect();
+                return self.switchboard.fall_behind(&partitions);
+            }
         };
         match content {
             Content::Command { applied: Applied::AtOrigin, .. } if origin == self.node => {}

@@ -38,6 +38,7 @@ impl Inner {
             LinkEvent::Deaf(partitions) => {
                 lock(&self.nodes).look(false, now);
                 self.step(|heard, steps| heard.on_deaf(&partitions, now, steps));
+                (self.receive)(Arrival::Deaf(partitions));
             }
             LinkEvent::Hearing(partitions) => {
                 self.step(|heard, steps| heard.on_hearing(&partitions, now, steps));

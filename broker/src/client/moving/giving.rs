@@ -92,6 +92,9 @@ impl Connections {
 
     /// Begins to give up a connection: it loses its socket, and what it is delivered from now on is noted.
     async fn prepare(&self, topic: &Topic) -> Move {
+        if let Target::Connection(id) = &topic.target {
+            self.forget_behind(&topic.hub, id);
+        }
         let Some(connection) = self.find(topic) else {
             return Move::Nothing;
         };

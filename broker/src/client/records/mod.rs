@@ -25,6 +25,8 @@ mod recalling;
 
 /// How often records are renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
+/// How often those who have fallen behind are looked after.
+const LOOK: Duration = Duration::from_millis(500);
 /// How much longer than a client may stay away its record lives: it is renewed now and then only, and the client needs
 /// time to find another node.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -53,6 +55,8 @@ pub(super) struct Keeper {
     written_at: Cell<Instant>,
     /// Partitions of which the ledger knows what came before the connection.
     known: RefCell<PartitionSet>,
+    /// Places that its record names.
+    places: RefCell<BTreeMap<Partition, Place>>,
     /// The record is that of a node which has given the connection up, and is to be taken over.
     predecessor: RefCell<Option<Owner>>,
 }
@@ -78,6 +82,7 @@ impl Keeper {
             described: Cell::new(None),
             written_at: Cell::new(Instant::now()),
             known: RefCell::new(known),
+            places: RefCell::default(),
             predecessor: RefCell::default(),
         }
     }
@@ -249,11 +254,49 @@ impl Connections {
             keeper.known.borrow_mut().add(&new);
         }
         let Some(portable) = self.describe(connection) else { return true };
-        let places = records.places.borrow();
-        let places = places.iter().filter(|(partition, _)| partitions.contains(**partition));
-        let places = places.map(|(partition, place)| (*partition, *place)).collect();
+        let is_behind = self.router.shard().is_behind(connection.key);
+        let mut places = keeper.places.borrow_mut();
+        places.retain(|partition, _| partitions.contains(*partition));
+        for (&partition, &place) in records.places.borrow().iter().filter(|(at, _)| partitions.contains(**at))
+        {
+            // What has not reached it since still has to be read.
+            let known = places.entry(partition).or_insert(place);
+            if !is_behind {
+                *known = place;
+            }
+        }
         keeper.ledger.borrow_mut().describe(session::encode_record(&portable, &places).into());
         true
+    }
+
+    /// Messages of these partitions do not come for a while, and when they do come, not in the order in which different
+    /// nodes published them. Whoever is durable and concerned goes on from its record once they come again.
+    pub(super) fn fall_behind(&self, partitions: &PartitionSet) {
+        for connection in self.durable() {
+            let concerned =
+                self.partitions_of(&connection).iter().any(|partition| partitions.contains(partition));
+            if concerned {
+                self.router.shard().fall_behind(connection.key);
+            }
+        }
+    }
+
+    /// Lets those who have fallen behind go on from their records, if what is sent to them comes again.
+    fn catch_up_with_records(&self) {
+        for connection in self.durable() {
+            let is_behind = self.router.shard().is_behind(connection.key);
+            if is_behind && self.router.position(&self.partitions_of(&connection)).is_some() {
+                self.let_lie(connection.key);
+            }
+        }
+    }
+
+    /// Forgets a connection that is here and has fallen behind.
+    pub(super) fn forget_behind(&self, hub: &HubName, id: &ConnectionId) {
+        let key = self.router.shard().find(hub, id);
+        if let Some(key) = key.filter(|&key| self.router.shard().is_behind(key)) {
+            self.let_lie(key);
+        }
     }
 
     /// A client has acknowledged messages: they need not be kept any longer. That is written with what is written next.
@@ -273,8 +316,14 @@ impl Connections {
     /// Renews the records of this worker's connections, for ever.
     pub async fn keep_renewing(self: Rc<Self>) {
         let Some(records) = &self.records else { return };
+        let mut next = Instant::now() + RENEWAL;
         loop {
-            tokio::time::sleep(RENEWAL).await;
+            tokio::time::sleep(LOOK).await;
+            self.catch_up_with_records();
+            if Instant::now() < next {
+                continue;
+            }
+            next = Instant::now() + RENEWAL;
             self.move_places(records).await;
             for connection in self.durable() {
                 if let Some(keeper) = connection.keeper() {
