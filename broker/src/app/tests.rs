@@ -369,7 +369,7 @@ fn message(hub: &str) -> Arrival {
     };
     let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
     Arrival::Envelope(
-        Envelope { origin: NodeId::new("other").unwrap(), content },
+        Envelope { origin: NodeId::new("other").unwrap(), content, publication: None },
         Number { epoch: 1, sequence: 1 },
     )
 }

@@ -146,7 +146,7 @@ fn envelope(origin: &NodeId, channel: &Channel, number: u32) -> Envelope {
         time_to_live: None,
     };
     let content = Content::Command { applied: Applied::OnReceipt, command: Arc::new(command) };
-    Envelope { origin: origin.clone(), content }
+    Envelope { origin: origin.clone(), content, publication: None }
 }
 
 /// What is published to several channels at once comes to every node that watches them, the sender's own included, each

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use codec::ids::NodeId;
 
 use super::Partition;
-use crate::model::command::Command;
+use crate::model::command::{Command, Publication};
 use crate::model::survey::{Answer, Survey};
 
 /// What a node publishes.
@@ -15,6 +15,9 @@ pub struct Envelope {
     pub origin: NodeId,
     /// What it says.
     pub content: Content,
+    /// Which request it comes of, if that may be repeated and must be published once. Only what is noted in a log is
+    /// published once, and only the bus that publishes it looks: nothing of this arrives.
+    pub publication: Option<Publication>,
 }
 
 /// An envelope's number among all that its origin publishes. Larger ones are later; each run of a node begins anew.

@@ -359,7 +359,8 @@ impl Connection {
                 self.done(ack_id, Ok(()));
             }
             Effect::Do(Deed::Route(command), ack_id) => {
-                let routed = router.submit(*command).map_err(|_| Failure::Broker);
+                let publication = self.session().publication(ack_id);
+                let routed = router.submit_once(*command, publication).map_err(|_| Failure::Broker);
                 return self.routed(ack_id, routed);
             }
             Effect::Do(Deed::Raise(event), ack_id) => return self.raise(*event, ack_id),

@@ -1,7 +1,7 @@
 //! What a session or a REST operation asks the router to send.
 
 use codec::filter::Filter;
-use codec::ids::{ConnectionId, GroupName, HubName, NodeId, UserId};
+use codec::ids::{AckId, ConnectionId, GroupName, HubName, NodeId, UserId};
 use codec::message::{Content, GroupState, GroupStateItem, StreamPart, TimeToLive};
 
 /// Who is meant within a hub.
@@ -35,6 +35,16 @@ pub struct Identity {
     pub epoch: u64,
     /// Its number among all that the run published.
     pub sequence: u64,
+}
+
+/// A request of a reliable client to publish something. A client that does not know what became of a request repeats it
+/// under the same name, perhaps at another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The client's connection.
+    pub connection: ConnectionId,
+    /// Its name for the request.
+    pub ack_id: AckId,
 }
 
 /// Brings something to every connection of a target. It is carried out on every node that has one, in the order in

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::{PATIENCE, Pending, RouteError, Router};
 use crate::backplane::store::Store;
-use crate::backplane::{Applied, BusError, Channel, Content, Partition};
+use crate::backplane::{Applied, BusError, Channel, Content, Envelope, Partition};
 use crate::hub::{MemberKey, Version};
-use crate::model::command::{Command, Target, Topic};
+use crate::model::command::{Command, Publication, Target, Topic};
 
 /// The hubs that are durable for as long as the node runs. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -127,11 +127,18 @@ impl Router {
         Ok(())
     }
 
-    /// Publishes to all members of a durable hub's topic, this node's included.
-    pub(super) fn note(&self, topic: Topic, command: Arc<Command>) -> Result<Submitted, RouteError> {
+    /// Publishes to all members of a durable hub's topic, this node's included. A publication that has been noted already
+    /// is taken as well, and nobody has it twice.
+    pub(super) fn note(
+        &self,
+        topic: Topic,
+        command: Arc<Command>,
+        publication: Option<Publication>,
+    ) -> Result<Submitted, RouteError> {
         let (receipt, told) = oneshot::channel();
         let content = Content::Command { applied: Applied::Noted, command };
-        self.publish_to(&Channel::Topic(topic), content, Some(receipt))?;
+        let envelope = Envelope { publication, ..self.envelope(content) };
+        self.publish_envelope(&Channel::Topic(topic), envelope, Some(receipt))?;
         Ok(Submitted(Some(told)))
     }
 

@@ -84,7 +84,7 @@ impl Exchange {
 
     /// Own local-first commands are dropped, everything else goes to the workers that have members of its target.
     fn receive(self: &Arc<Self>, arrival: Arrival) {
-        let (Envelope { origin, content }, number) = match arrival {
+        let (Envelope { origin, content, .. }, number) = match arrival {
             Arrival::Envelope(envelope, number) => (envelope, number),
             Arrival::Lost(topic) => return self.switchboard.lose(topic.as_ref()),
             Arrival::Deaf(_) if self.durable.is_empty() => return,
@@ -145,7 +145,7 @@ impl Exchange {
     }
 
     fn reply(&self, asker: NodeId, content: Content) {
-        let envelope = Envelope { origin: self.node.clone(), content };
+        let envelope = Envelope { origin: self.node.clone(), content, publication: None };
         let bus = self.bus.get().and_then(Weak::upgrade);
         let sent = bus.map(|bus| bus.publish(&Channel::Node(asker), envelope, None));
         if !matches!(sent, Some(Ok(_))) {

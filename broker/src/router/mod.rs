@@ -28,7 +28,7 @@ use crate::hub::{
     Joined, Letter, MemberKey, NewMember, Outbox, Outgoing, Shard, Switchboard, Version, Watch, WatchFailed,
     Watching,
 };
-use crate::model::command::{Command, Identity, Target, Topic};
+use crate::model::command::{Command, Identity, Publication, Target, Topic};
 
 pub use durable::{DurableHubs, Submitted};
 pub use exchange::Exchange;
@@ -139,10 +139,23 @@ impl Router {
     /// # Errors
     /// [`RouteError::BusFull`]: this node's members have the message, other nodes' do not; in a durable hub nobody has it.
     pub fn submit(&self, command: Command) -> Result<Submitted, RouteError> {
+        self.submit_once(command, None)
+    }
+
+    /// As [`Router::submit`]. In a durable hub it is published once, however often and at however many nodes the client
+    /// makes the same request.
+    ///
+    /// # Errors
+    /// As [`Router::submit`].
+    pub fn submit_once(
+        &self,
+        command: Command,
+        publication: Option<Publication>,
+    ) -> Result<Submitted, RouteError> {
         let command = Arc::new(command);
         let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
         if self.is_durable(&topic.hub) {
-            return self.note(topic, command);
+            return self.note(topic, command, publication);
         }
         // Published first, so that what this node's members receive has the name by which the others know it.
         let content = Content::Command { applied: Applied::AtOrigin, command: Arc::clone(&command) };
@@ -175,7 +188,7 @@ impl Router {
         tokio::time::timeout(PATIENCE, room).await.map_err(|_| RouteError::Overloaded)?;
         let command = Arc::new(command);
         if self.is_durable(&topic.hub) {
-            return self.note(topic, command)?.taken().await;
+            return self.note(topic, command, None)?.taken().await;
         }
         let receivers = self.publish_and_wait(&channel_of(&topic), &command).await?;
         if receivers == 0 && matches!(topic.target, Target::Connection(_)) {
@@ -238,8 +251,20 @@ impl Router {
         content: Content,
         receipt: Option<Receipt>,
     ) -> Result<Identity, RouteError> {
-        let origin = self.node().clone();
-        let envelope = Envelope { origin: origin.clone(), content };
+        self.publish_envelope(channel, self.envelope(content), receipt)
+    }
+
+    fn envelope(&self, content: Content) -> Envelope {
+        Envelope { origin: self.node().clone(), content, publication: None }
+    }
+
+    fn publish_envelope(
+        &self,
+        channel: &Channel,
+        envelope: Envelope,
+        receipt: Option<Receipt>,
+    ) -> Result<Identity, RouteError> {
+        let origin = envelope.origin.clone();
         let published = self.0.bus.publish(channel, envelope, receipt);
         let Number { epoch, sequence } = published.map_err(|_| RouteError::BusFull)?;
         Ok(Identity { origin, epoch, sequence })

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::{Conversation, Opening, Session};
 use crate::auth::permission::Permissions;
+use crate::model::command::Publication;
 use crate::model::portable::Conduct;
-use codec::ids::InvocationId;
+use codec::ids::{AckId, InvocationId};
 
 impl Session {
     /// What it may do and has done, for another node.
@@ -33,6 +34,12 @@ impl Session {
         session.invocations.import(invocations);
         session.streams = streams.map(|streams| Box::new(super::Streams::import(streams, now)));
         session
+    }
+
+    /// How a request to publish is known wherever it is repeated, if this client may repeat it at another node.
+    pub fn publication(&self, ack_id: Option<AckId>) -> Option<Publication> {
+        let ack_id = ack_id.filter(|_| self.is_reliable())?;
+        Some(Publication { connection: self.connection_id().clone(), ack_id })
     }
 
     /// The invocations that wait for the application's answer.

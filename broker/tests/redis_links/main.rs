@@ -9,5 +9,6 @@ mod access;
 mod delivery;
 mod moves;
 mod node;
+mod once;
 mod store;
 mod trouble;

@@ -391,7 +391,9 @@ async fn a_bus_notes_what_it_is_told_to_and_nothing_else() {
     let publish = async |applied: Applied| {
         let content = Content::Command { applied, command: Arc::new(command(&topic, "said")) };
         let (receipt, received) = oneshot::channel();
-        let number = bus.publish(&channel, Envelope { origin: node("a"), content }, Some(receipt)).unwrap();
+        let number = bus
+            .publish(&channel, Envelope { origin: node("a"), content, publication: None }, Some(receipt))
+            .unwrap();
         assert_eq!(within("the receipt", received).await.unwrap(), Ok(1));
         number
     };

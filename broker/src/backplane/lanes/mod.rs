@@ -26,7 +26,7 @@ use codec::ids::NodeId;
 use super::{Partition, PartitionSet};
 pub(super) use heard::Heard;
 pub(super) use ring::{Missed, RingLimits};
-pub(super) use sender::Sent;
+pub(super) use sender::{Sent, Stamp};
 
 /// How long what has arrived waits for an answer that brings nothing. Whoever is asked may just have found Redis again.
 const HELD_FOR: Duration = Duration::from_secs(5);

@@ -80,8 +80,23 @@ impl Ring {
         self.drop_old(now);
     }
 
+    /// See [`super::Sent::settle`].
+    pub(super) fn replace(&mut self, sequence: u64, bytes: Bytes) {
+        let at = self.entries.partition_point(|entry| entry.sequence < sequence);
+        if let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.sequence == sequence) {
+            self.bytes -= entry.len();
+            entry.published.bytes = bytes;
+            self.bytes += entry.len();
+        }
+    }
+
     /// See [`super::Sent::after`].
-    pub(super) fn after(&mut self, floors: &[(Partition, u64)], within: Duration, now: Instant) -> Missed {
+    pub(super) fn after(
+        &mut self,
+        floors: &[(Partition, u64)],
+        (up_to, within): (u64, Duration),
+        now: Instant,
+    ) -> Missed {
         self.drop_old(now);
         let mut wanted = [u64::MAX; Partition::COUNT];
         for &(partition, floor) in floors {
@@ -92,7 +107,8 @@ impl Ring {
         let first = self.entries.partition_point(|entry| entry.sequence <= lowest);
         let is_young = |since: Instant| now.saturating_duration_since(since) <= within;
         let is_wanted = |entry: &&Entry| {
-            entry.sequence > wanted[usize::from(entry.published.partition.0)] && is_young(entry.since)
+            let is_missed = entry.sequence > wanted[usize::from(entry.published.partition.0)];
+            is_missed && entry.sequence <= up_to && is_young(entry.since)
         };
         let envelopes = self.entries.range(first..).filter(is_wanted);
         Missed {
@@ -137,7 +153,7 @@ mod tests {
 
     fn check(ring: &mut Ring, floors: &[(u8, u64)], now: Instant, expected: &[u8], lacking: &[u8]) {
         let floors: Vec<_> = floors.iter().map(|&(partition, floor)| (Partition(partition), floor)).collect();
-        let missed = ring.after(&floors, Duration::MAX, now);
+        let missed = ring.after(&floors, (u64::MAX, Duration::MAX), now);
         let partitions: Vec<_> = missed.envelopes.iter().map(|published| published.partition.0).collect();
         let lacking = lacking.iter().copied().map(Partition).collect();
         assert_eq!((partitions.as_slice(), missed.lacking), (expected, lacking), "{floors:?}");
@@ -179,7 +195,7 @@ mod tests {
         let mut check = |within: u64, expected: &[u8], lacking: &[u8]| {
             let floors = [1, 2, 3].map(|partition| (Partition(partition), 0));
             let later = now + Duration::from_secs(70);
-            let missed = ring.after(&floors, Duration::from_secs(within), later);
+            let missed = ring.after(&floors, (u64::MAX, Duration::from_secs(within)), later);
             let given: Vec<_> = missed.envelopes.iter().map(|published| published.partition.0).collect();
             let lacking = lacking.iter().copied().map(Partition).collect();
             assert_eq!((given.as_slice(), missed.lacking), (expected, lacking), "{within}");

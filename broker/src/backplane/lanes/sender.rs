@@ -2,6 +2,7 @@
 //!
 //! It belongs behind one lock together with the queue to Redis, so that the numbers leave in their order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) struct Sent {
     channels: LruCache<Box<str>, u64>,
     names: usize,
     ring: Ring,
+    /// Numbers of which it is not known yet what is published under them.
+    unsettled: BTreeMap<u64, Partition>,
 }
 
 /// What an envelope says of its place.
@@ -38,7 +41,8 @@ pub(crate) struct Stamp {
 impl Sent {
     /// Nothing has been published.
     pub(crate) fn new(limits: RingLimits) -> Self {
-        Self { last: 0, channels: LruCache::unbounded(), names: 0, ring: Ring::new(limits) }
+        let (channels, ring) = (LruCache::unbounded(), Ring::new(limits));
+        Self { last: 0, channels, names: 0, ring, unsettled: BTreeMap::new() }
     }
 
     /// Numbers an envelope to the channel of that name.
@@ -82,15 +86,39 @@ impl Sent {
         self.ring.push(sequence, Published { partition, channel, bytes }, now);
     }
 
+    /// It is not known yet whether what was sent under a number is published, or something in its place.
+    pub(crate) fn unsettle(&mut self, sequence: u64, partition: Partition) {
+        self.unsettled.insert(sequence, partition);
+    }
+
+    /// Now it is; `void` has its place if there is one.
+    pub(crate) fn settle(&mut self, sequence: u64, void: Option<Bytes>) {
+        self.unsettled.remove(&sequence);
+        if let Some(void) = void {
+            self.ring.replace(sequence, void);
+        }
+    }
+
+    /// Whether it is known what was published to these partitions up to a number.
+    pub(crate) fn is_settled(&self, floors: &[(Partition, u64)], up_to: u64) -> bool {
+        let is_wanted = |partition| floors.iter().any(|(wanted, _)| *wanted == partition);
+        !self.unsettled.range(..=up_to).any(|(_, partition)| is_wanted(*partition))
+    }
+
     /// The last number that was given, 0 when there is none.
     pub(crate) fn last(&self) -> u64 {
         self.last
     }
 
-    /// What was published to these partitions after these numbers and not longer ago than this, oldest first. At most what
-    /// the limits let it keep.
-    pub(crate) fn after(&mut self, floors: &[(Partition, u64)], within: Duration, now: Instant) -> Missed {
-        self.ring.after(floors, within, now)
+    /// What was published to these partitions after these numbers, up to a number and not longer ago than this, oldest
+    /// first. At most what the limits let it keep.
+    pub(crate) fn after(
+        &mut self,
+        floors: &[(Partition, u64)],
+        (up_to, within): (u64, Duration),
+        now: Instant,
+    ) -> Missed {
+        self.ring.after(floors, (up_to, within), now)
     }
 }
 
@@ -149,8 +177,28 @@ mod tests {
         let (mut sent, now) = (sent(), Instant::now());
         let stamp = sent.stamp("a");
         sent.keep(stamp.sequence, (Partition(7), "a".into()), Bytes::from_static(b"one"), now);
-        let missed = sent.after(&[(Partition(7), 0)], Duration::MAX, now);
+        let missed = sent.after(&[(Partition(7), 0)], (u64::MAX, Duration::MAX), now);
         assert_eq!(missed.envelopes[0].bytes, "one");
         assert!(missed.lacking.is_empty());
+        let second = sent.stamp("a");
+        sent.keep(second.sequence, (Partition(7), "a".into()), Bytes::from_static(b"two"), now);
+        sent.unsettle(stamp.sequence, Partition(7));
+        let is_settled = |sent: &Sent, partition, up_to| sent.is_settled(&[(Partition(partition), 0)], up_to);
+        assert!(!is_settled(&sent, 7, stamp.sequence));
+        assert!(is_settled(&sent, 8, stamp.sequence) && is_settled(&sent, 7, stamp.sequence - 1));
+        for (sequence, void) in [(0, "nobody's"), (stamp.sequence, "void"), (second.sequence + 1, "nobody's")]
+        {
+            sent.settle(sequence, Some(void.into()));
+        }
+        assert!(is_settled(&sent, 7, stamp.sequence));
+        sent.unsettle(second.sequence, Partition(7));
+        sent.settle(second.sequence, None);
+        for (up_to, expected) in
+            [(stamp.sequence, &[&b"void"[..]][..]), (second.sequence, &[b"void", b"two"])]
+        {
+            let missed = sent.after(&[(Partition(7), 0)], (up_to, Duration::MAX), now);
+            let bytes: Vec<_> = missed.envelopes.iter().map(|published| &published.bytes[..]).collect();
+            assert_eq!(bytes, expected);
+        }
     }
 }

@@ -73,8 +73,35 @@ pub struct Outgoing {
 pub struct Through {
     /// Its text. Its arguments are the channel and the payload, its answer is that of SPUBLISH.
     pub script: &'static str,
-    /// Its only key, in the same slot as the channel.
+    /// Its first key, in the same slot as the channel.
     pub key: Arc<str>,
+    /// What else it is given when the payload may be published already.
+    pub once: Option<Once>,
+}
+
+/// By what a script knows that something has been published before. It publishes a void in its place then, and its answer
+/// is -1 less the subscribers that the void was handed to.
+#[derive(Debug, Clone)]
+pub struct Once {
+    /// Its second key, in the same slot, where it notes the names of what it has published.
+    pub key: Arc<str>,
+    /// Name of the payload, its third argument.
+    pub name: Arc<str>,
+    /// Its fourth argument.
+    pub void: Bytes,
+    /// By what [`LinkEvent::Settled`] names it.
+    pub number: u64,
+    /// Whether the script may have run: its answer was lost.
+    pub is_tried: bool,
+}
+
+/// What has become of something that was to be published once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Which it is.
+    pub number: u64,
+    /// What has taken its place, if it has not been published.
+    pub void: Option<Bytes>,
 }
 
 /// A script that a server is to run on one key.
@@ -116,6 +143,8 @@ pub enum LinkEvent {
     Deaf(PartitionSet),
     /// Whatever is wanted of these partitions is heard, from now on. Also told once at the start.
     Hearing(PartitionSet),
+    /// What was to be published once is published, or will not be.
+    Settled(Vec<Settled>),
 }
 
 /// What works at the moment.
@@ -353,6 +382,13 @@ impl Shared {
         if !back.is_empty() {
             self.look_at_state();
             (self.events)(LinkEvent::Hearing(back));
+        }
+    }
+
+    /// Tells what has become of things that were to be published once.
+    fn settled(&self, settled: Vec<Settled>) {
+        if !settled.is_empty() {
+            (self.events)(LinkEvent::Settled(settled));
         }
     }
 

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use super::backoff::Backoff;
 use super::connection::{Connection, Manner};
 use super::outbox::{Batch, Item, Load};
-use super::{Address, BusError, Outgoing, ServerKey, Shared, Through};
+use super::{Address, BusError, Once, Outgoing, ServerKey, Settled, Shared, Through};
 
 /// Longest time until a batch is answered.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -40,6 +40,7 @@ struct Outcome {
     again: Vec<Item<Outgoing>>,
     /// One of the errors for good.
     fault: Option<ServerError>,
+    settled: Vec<Settled>,
 }
 
 impl Publisher {
@@ -79,7 +80,7 @@ impl Publisher {
     /// Publishes what is queued until the connection is lost; says why it is.
     async fn publish(&self, mut connection: Connection) -> String {
         loop {
-            let Batch { items, expired } = self.shared.outbox().take(self.key, Instant::now());
+            let Batch { mut items, expired } = self.shared.outbox().take(self.key, Instant::now());
             self.give_up(expired);
             if items.is_empty() {
                 if timeout(PING_EVERY, self.wake.notified()).await.is_err()
@@ -98,6 +99,11 @@ impl Publisher {
                     }
                 }
                 Err(reason) => {
+                    for item in &mut items {
+                        if let Some(Through { once: Some(once), .. }) = &mut item.content.through {
+                            once.is_tried = true;
+                        }
+                    }
                     self.shared.outbox().finish(self.key, Load::default(), items);
                     return reason;
                 }
@@ -111,7 +117,8 @@ impl Publisher {
         for (item, answer) in items.into_iter().zip(answers) {
             outcome.add(item, answer);
         }
-        let Outcome { done, published, failed, again, fault } = outcome;
+        let Outcome { done, published, failed, again, fault, settled } = outcome;
+        self.shared.settled(settled);
         let has_changed = self.look_at_refusals(published, failed);
         if let Some(fault) = fault {
             if has_changed || published > 0 {
@@ -154,6 +161,14 @@ impl Publisher {
         warn!(server = %self.address, messages = expired.len(), "dropped what redis has not taken for too long");
         self.shared.counts.expired(expired.len());
         self.shared.look_at_room();
+        // What may have been published counts as published: to have it twice is better than to miss it.
+        let is_tried = |outgoing: &Outgoing| {
+            let once = outgoing.through.as_ref().and_then(|through| through.once.as_ref());
+            once.is_some_and(|once| once.is_tried)
+        };
+        let given_up = expired.iter().map(|item| &item.content);
+        let given_up = given_up.filter_map(|outgoing| settled(outgoing, !is_tried(outgoing)));
+        self.shared.settled(given_up.collect());
         for receipt in expired.into_iter().filter_map(|item| item.content.receipt) {
             // Whoever wanted to know may have gone.
             let _ = receipt.send(Err(BusError));
@@ -169,7 +184,9 @@ impl Publisher {
 
 impl Outcome {
     fn add(&mut self, mut item: Item<Outgoing>, answer: Value) {
+        let is_void = !matches!(answer, Value::Int(0..));
         let result = match answer {
+            // What was published before has gone where it was to go.
             Value::Int(subscribers) => Ok(u64::try_from(subscribers).unwrap_or_default()),
             Value::ServerError(error) if may_pass(&error) => {
                 self.again.push(item);
@@ -186,6 +203,7 @@ impl Outcome {
             Err(BusError) => self.failed += 1,
         }
         self.done.add(&item);
+        self.settled.extend(settled(&item.content, is_void));
         if let Some(receipt) = item.content.receipt.take() {
             // Whoever wanted to know may have gone.
             let _ = receipt.send(result);
@@ -199,12 +217,22 @@ fn pipeline(items: &[Item<Outgoing>]) -> Pipeline {
         let Outgoing { channel, payload, through, .. } = &item.content;
         match through {
             None => pipeline.cmd("SPUBLISH").arg(&**channel).arg(&**payload),
-            Some(Through { script, key }) => {
+            Some(Through { script, key, once: None }) => {
                 pipeline.cmd("EVAL").arg(*script).arg(1).arg(&**key).arg(&**channel).arg(&**payload)
+            }
+            Some(Through { script, key, once: Some(once) }) => {
+                let command = pipeline.cmd("EVAL").arg(*script).arg(2).arg(&**key).arg(&*once.key);
+                command.arg(&**channel).arg(&**payload).arg(&*once.name).arg(&*once.void)
             }
         };
     }
     pipeline
+}
+
+/// What has become of it, if it was to be published once.
+fn settled(outgoing: &Outgoing, is_void: bool) -> Option<Settled> {
+    let Once { number, void, .. } = outgoing.through.as_ref()?.once.as_ref()?;
+    Some(Settled { number: *number, void: is_void.then(|| void.clone()) })
 }
 
 /// The answer, or why there is none.

@@ -6,9 +6,7 @@ use tokio::time::Instant;
 
 use super::nodes::Met;
 use super::{Ears, Inner, lock};
-use crate::backplane::lanes::{
-    Heard, Incoming, Mark, Missed, PART, Part, Question, SMALLEST_PART, Step, Why,
-};
+use crate::backplane::lanes::{Heard, Incoming, Mark, PART, Part, Question, SMALLEST_PART, Step, Why};
 use crate::backplane::redis::{LinkEvent, ServerKey};
 use crate::backplane::wire::{self, Body, LinkMessage, Stamp, WireError};
 use crate::backplane::{Applied, Arrival, Channel, Content, Envelope, Number, Partition, PartitionSet};
@@ -43,6 +41,7 @@ impl Inner {
             LinkEvent::Hearing(partitions) => {
                 self.step(|heard, steps| heard.on_hearing(&partitions, now, steps));
             }
+            LinkEvent::Settled(settled) => self.on_settled(settled, now),
         }
     }
 
@@ -82,7 +81,7 @@ impl Inner {
         let Stamp { origin, epoch, sequence, .. } = stamp;
         let number = Number { epoch: *epoch, sequence: *sequence };
         let is_wanted = !is_applied || *origin != self.node;
-        is_wanted.then(|| (Envelope { origin: origin.clone(), content }, number))
+        is_wanted.then(|| (Envelope { origin: origin.clone(), content, publication: None }, number))
     }
 
     fn on_link_message(
@@ -116,12 +115,11 @@ impl Inner {
             }
             LinkMessage::Probe { .. } => {}
             LinkMessage::Repair { question, floors, within, part_bytes } => {
-                let missed = lock(&self.sent).after(&floors, within, now);
                 let part = match usize::try_from(part_bytes).unwrap_or(PART) {
                     0 => PART,
                     bytes => bytes.clamp(SMALLEST_PART, PART),
                 };
-                self.repair(&stamp.origin, (question, part), missed);
+                self.on_repair(&stamp.origin, (question, part), (floors, within), now);
             }
             LinkMessage::Repaired { question, part, envelopes, is_last, lacking } => {
                 let repaired: Vec<Repaired> = envelopes
@@ -174,31 +172,6 @@ impl Inner {
         let (stamp, body) = self.read(bytes)?;
         let arrived = self.arrived(&stamp, body);
         Some(Repaired { stamp, partition, channel, arrived, len })
-    }
-
-    /// Gives a node what it misses of this one's envelopes.
-    fn repair(&self, asker: &NodeId, (question, part_bytes): (u64, usize), missed: Missed) {
-        self.metrics.repaired(missed.envelopes.len());
-        let lacking = missed.lacking;
-        let mut parts = vec![Vec::new()];
-        let mut bytes = 0;
-        for published in missed.envelopes {
-            let len = published.bytes.len() + published.channel.len();
-            if bytes > 0 && bytes + len > part_bytes {
-                parts.push(Vec::new());
-                bytes = 0;
-            }
-            bytes += len;
-            if let Some(part) = parts.last_mut() {
-                part.push((published.partition, published.channel.to_string(), published.bytes));
-            }
-        }
-        let channel = Channel::Node(asker.clone());
-        let last = parts.len() - 1;
-        for (number, envelopes) in parts.into_iter().enumerate() {
-            let (part, is_last) = (number as u64, number == last);
-            self.tell(&channel, LinkMessage::Repaired { question, part, envelopes, is_last, lacking });
-        }
     }
 
     /// Does what the numbers say is next. The lock is held meanwhile, so that nothing overtakes it.

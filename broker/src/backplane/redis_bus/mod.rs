@@ -14,6 +14,7 @@ mod namesakes;
 mod nodes;
 mod parting;
 mod probes;
+mod repairs;
 mod upkeep;
 mod wishes;
 
@@ -29,13 +30,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::lanes::{Heard, RingLimits, Sent, Step};
+use super::lanes::{Heard, RingLimits, Sent, Stamp, Step};
 use super::redis::{LinkError, LinkState, Links, Outgoing, QueueLimits, RedisConfig};
 use super::store::Store;
 use super::wire::{Body, LinkMessage, Unsealed};
 use super::{
     Applied, Bus, BusError, BusFull, Channel, Content, Envelope, LinkFault, Number, Outlook, Overview,
-    Partition, PartitionSet, Position, Receipt, Receiver,
+    Partition, PartitionSet, Position, QuestionId, Receipt, Receiver, Reply,
 };
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
@@ -44,6 +45,7 @@ use faults::Signs;
 use namesakes::Namesakes;
 use nodes::Nodes;
 use probes::Probes;
+use repairs::Asked;
 use wishes::Wishes;
 
 /// What is kept for those who miss it. Enough for the seconds that a lost connection takes to be made anew.
@@ -56,6 +58,9 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 const MEETING: Duration = Duration::from_millis(1500);
 /// How often it looks meanwhile.
 const MEETING_LOOK: Duration = Duration::from_millis(5);
+
+/// A question that is never asked: nodes number theirs from 0.
+const NO_QUESTION: QuestionId = QuestionId(u64::MAX);
 
 /// See the module.
 pub struct RedisBus {
@@ -76,6 +81,8 @@ struct Inner {
     store: OnceLock<Store>,
     sent: Mutex<Sent>,
     ears: Mutex<Ears>,
+    /// What is answered when it is known what has been published.
+    asked: Mutex<Vec<Asked>>,
     /// Channels whose numbers [`Heard`] is to forget. Noted apart, because whoever begins to watch a channel may hold a
     /// lock that a receiver wants.
     forgotten: Mutex<Vec<Arc<str>>>,
@@ -137,6 +144,7 @@ impl RedisBus {
             store: OnceLock::new(),
             sent: Mutex::new(Sent::new(RING)),
             ears: Mutex::new(Ears { heard: Heard::new(), steps: Vec::new() }),
+            asked: Mutex::default(),
             forgotten: Mutex::default(),
             wishes: Mutex::default(),
             probes: Mutex::default(),
@@ -211,28 +219,50 @@ impl Inner {
     fn publish(
         &self,
         channel: &Channel,
-        content: Content,
+        envelope: Envelope,
         receipt: Option<Receipt>,
     ) -> Result<Number, BusFull> {
         let (links, _) = self.links.get().ok_or(BusFull)?;
-        let is_noted = matches!(content, Content::Command { applied: Applied::Noted, .. });
-        let unsealed = Unsealed::new(&self.node, self.epoch, &Body::Content(content));
         let (partition, name) = (channel.partition(), self.name(channel));
-        let through = match self.store.get() {
-            Some(store) if is_noted => Some(store.through(partition)),
+        let Envelope { content, publication, .. } = envelope;
+        let noted = match (&content, self.store.get()) {
+            (Content::Command { applied: Applied::Noted, command }, Some(store)) => {
+                Some((store, command.hub.clone()))
+            }
             _ => None,
         };
+        let unsealed = Unsealed::new(&self.node, self.epoch, &Body::Content(content));
         let mut sent = lock(&self.sent);
         let stamp = sent.stamp(&name);
         let payload = unsealed.seal(stamp.sequence, stamp.previous);
+        let through = noted.map(|(store, hub)| match &publication {
+            None => store.through(partition),
+            Some(publication) => {
+                let void = (stamp.sequence, self.void(stamp));
+                store.through_once((partition, &hub), publication, void)
+            }
+        });
         let outgoing =
             Outgoing { partition, channel: Arc::clone(&name), payload: payload.clone(), receipt, through };
+        let is_once = outgoing.through.as_ref().is_some_and(|through| through.once.is_some());
         if let Err(full) = links.publish(outgoing) {
             sent.take_back(&name, stamp);
             return Err(full);
         }
         sent.keep(stamp.sequence, (partition, name), payload, Instant::now());
+        if is_once {
+            // The links tell what becomes of it on their thread, which waits for the lock.
+            sent.unsettle(stamp.sequence, partition);
+        }
         Ok(Number { epoch: self.epoch, sequence: stamp.sequence })
+    }
+
+    /// What has the place of an envelope and says nothing, in a way that every version understands: an answer to a
+    /// question that nobody asks. Whoever hears it has heard the envelope of that number.
+    fn void(&self, stamp: Stamp) -> Bytes {
+        let nothing = Content::Reply { to: NO_QUESTION, reply: Reply::Unknown };
+        let unsealed = Unsealed::new(&self.node, self.epoch, &Body::Content(nothing));
+        unsealed.seal(stamp.sequence, stamp.previous)
     }
 
     /// Publishes what buses tell each other. It stands outside of every order, and nobody is told if it goes nowhere.
@@ -292,7 +322,7 @@ impl Bus for RedisBus {
         envelope: Envelope,
         receipt: Option<Receipt>,
     ) -> Result<Number, BusFull> {
-        self.inner.publish(channel, envelope.content, receipt)
+        self.inner.publish(channel, envelope, receipt)
     }
 
     fn watch(&self, channel: &Channel) -> BoxFuture<'static, Result<(), BusError>> {

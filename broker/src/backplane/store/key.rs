@@ -12,6 +12,11 @@ pub(super) fn log(prefix: &str, partition: Partition) -> String {
     format!("{prefix}:{{{}}}:log", partition.0)
 }
 
+/// The requests of a client by which messages have come into the log of a partition.
+pub(super) fn said(prefix: &str, partition: Partition, (hub, id): (&HubName, &ConnectionId)) -> String {
+    format!("{prefix}:{{{}}}:said:{}:{}", partition.0, hub.as_str(), id.as_str())
+}
+
 /// The topic by which a connection is reached wherever it is, and beside which its record is kept.
 pub(super) fn topic(hub: &HubName, id: &ConnectionId) -> Topic {
     Topic { hub: hub.clone(), target: Target::Connection(id.clone()) }
@@ -33,5 +38,6 @@ mod tests {
         let (partition, key) = record("hubbub", &hub, &id);
         assert_eq!((partition, key.as_str()), (Partition(128), "hubbub:{128}:record:chat:c"));
         assert_eq!(log("hubbub", Partition(7)), "hubbub:{7}:log");
+        assert_eq!(said("hubbub", Partition(7), (&hub, &id)), "hubbub:{7}:said:chat:c");
     }
 }

@@ -23,10 +23,10 @@ use codec::ids::{ConnectionId, HubName};
 use redis::Value;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::redis::{Call, Links, Through};
+use super::redis::{Call, Links, Once, Through};
 use super::wire::Malformed;
 use super::{BusError, BusFull, Channel, Partition};
-use crate::model::command::Topic;
+use crate::model::command::{Publication, Topic};
 use log::Extent;
 
 pub use floors::Floors;
@@ -96,7 +96,22 @@ impl Store {
 
     /// Notes what is published in the log of its partition.
     pub fn through(&self, partition: Partition) -> Through {
-        Through { script: include_str!("scripts/append.lua"), key: key::log(&self.prefix, partition).into() }
+        let key = key::log(&self.prefix, partition).into();
+        Through { script: include_str!("scripts/append.lua"), key, once: None }
+    }
+
+    /// As [`Store::through`], for what a client of this hub may repeat, or may have asked another node for. If it has been
+    /// noted in this partition in the last 150 seconds, nothing is, and `void` is published. `number` is its name for
+    /// [`LinkEvent::Settled`](super::redis::LinkEvent::Settled).
+    pub fn through_once(
+        &self,
+        (partition, hub): (Partition, &HubName),
+        Publication { connection, ack_id }: &Publication,
+        (number, void): (u64, Bytes),
+    ) -> Through {
+        let key = key::said(&self.prefix, partition, (hub, connection)).into();
+        let once = Once { key, name: ack_id.0.to_string().into(), void, number, is_tried: false };
+        Through { once: Some(once), ..self.through(partition) }
     }
 
     /// Changes the record of a connection, which lives on for `lifetime` then.

@@ -117,7 +117,7 @@ impl Sender {
     }
 
     pub(super) fn after(&mut self, question: &Question, now: Instant) -> (Vec<Letter>, PartitionSet) {
-        let missed = self.sent.after(&question.floors, question.within, now);
+        let missed = self.sent.after(&question.floors, (u64::MAX, question.within), now);
         let letters = missed.envelopes.iter().map(|published| {
             let sequence = u64::from_be_bytes(published.bytes[..].try_into().unwrap());
             self.letters[usize::try_from(sequence).unwrap() - 1]
