@@ -209,13 +209,17 @@ impl Checker<'_> {
         let listeners = [listen, tls_listen.flatten()];
         let mut warnings = warnings(&listeners, &access_key, rest.entra_tokens);
         warnings.append(&mut hubs.warnings);
+        let redis = match hubs.source.durable.is_empty() {
+            true => redis?,
+            false => redis?.map(RedisConfig::keeping),
+        };
         Some(Checked {
             log: log?,
             data_dir: data_dir?,
             tls_listen: tls_listen?,
             warnings,
             access_key,
-            redis: redis?,
+            redis,
             playground: playground?.unwrap_or_default(),
             node: Node {
                 node_id: node_id?,

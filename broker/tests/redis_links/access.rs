@@ -1,11 +1,20 @@
 //! Who may in, how connections are secured, and what an operator is told when something is wrong with it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use broker::backplane::redis::{LinkError, QueueLimits, RedisTexts};
+use broker::backplane::redis::{LinkError, QueueLimits, RedisConfig, RedisTexts};
+use broker::backplane::store::{Owner, Place, Store, Take, Verdict};
+use broker::backplane::{Applied, Bus, Channel, Content, Envelope, RedisBus, RedisBusParts};
+use broker::model::command::{Body, Command, Publication, Target, Topic};
+use broker::telemetry::metrics::Metrics;
+use codec::ids::{AckId, ConnectionId, HubName, NodeId};
+use codec::message::{Content as Message, Payload};
+use tokio::sync::oneshot;
 
-use crate::node::{Node, texts};
+use crate::node::{Node, texts, within};
 use crate::redis::Redis;
+use crate::store::{begun, write};
 
 const PASSWORD: &str = "open-sesame";
 
@@ -62,6 +71,85 @@ async fn a_user_needs_these_permissions_and_no_others() {
     }
     set(&commands, "&other:*");
     assert!(fault(&texts(&user)).await.contains("does not allow SPUBLISH"));
+}
+
+#[tokio::test]
+async fn durable_hubs_need_these_permissions_and_no_others() {
+    let redis = Redis::start();
+    let user = format!("redis://ann:{PASSWORD}@127.0.0.1:{}", redis.port());
+    let secret = format!(">{PASSWORD}");
+    let every_node = ["+spublish", "+ssubscribe", "+sunsubscribe", "+ping", "+role", "+cluster|slots"];
+    let set = |commands: &[&str], keys: &str| {
+        let user = ["ACL", "SETUSER", "ann", "reset", "on", &secret, "&hubbub:*", keys];
+        assert_eq!(redis.ask(&[&user[..], &every_node, commands].concat()), "OK");
+    };
+    let start = async || {
+        let (config, node) =
+            (RedisConfig::parse(&texts(&user)).unwrap().keeping(), NodeId::new("a").unwrap());
+        let (receive, metrics) = (Box::new(drop), Metrics::new([]).backplane());
+        RedisBus::start(RedisBusParts { config, node, epoch: 11, receive, metrics }).await
+    };
+    set(&[], "~hubbub:*");
+    // The error says itself what is needed.
+    let told = start().await.err().unwrap().to_string();
+    let (_, rules) = told.split_once("another: ").unwrap();
+    let rules: Vec<&str> = rules.split_whitespace().collect();
+    let (keys, commands) = rules.split_last().unwrap();
+    assert_eq!(*keys, "~hubbub:*");
+    for lacking in 0..commands.len() {
+        let mut some = commands.to_vec();
+        let lacking = some.remove(lacking);
+        set(&some, keys);
+        let told = start().await.err().unwrap().to_string();
+        let name = lacking.trim_start_matches('+').replace('|', " ").to_uppercase();
+        assert!(told.contains(&format!("does not allow {name} to its user")), "{told}");
+    }
+    set(commands, "~other:*");
+    let told = start().await.err().unwrap().to_string();
+    assert!(told.contains("or not on the keys that begin with the prefix"), "{told}");
+    works(&texts(&user)).await;
+    set(commands, keys);
+    let bus = start().await.unwrap();
+    assert_eq!(redis.ask(&["DBSIZE"]), "0");
+    everything_works(&bus.store().unwrap().0, &bus).await;
+}
+
+/// All that durable hubs do with Redis, in one go.
+async fn everything_works(store: &Store, bus: &RedisBus) {
+    let (hub, id) = (HubName::new("chat").unwrap(), ConnectionId::parse("c").unwrap());
+    let topic = Topic { hub: hub.clone(), target: Target::Connection(id.clone()) };
+    let channel = Channel::Topic(topic.clone());
+    let message = Message { payload: Payload::text("said"), metadata: None };
+    let command = Arc::new(Command {
+        hub: hub.clone(),
+        target: topic.target.clone(),
+        body: Body::from_application(message),
+        excluded: Vec::new(),
+        filter: None,
+        time_to_live: None,
+    });
+    let publication = Publication { connection: id.clone(), ack_id: AckId(1) };
+    for publication in [None, Some(publication.clone()), Some(publication)] {
+        let content = Content::Command { applied: Applied::Noted, command: Arc::clone(&command) };
+        let envelope = Envelope { origin: NodeId::new("a").unwrap(), content, publication };
+        let (receipt, told) = oneshot::channel();
+        bus.publish(&channel, envelope, Some(receipt)).unwrap();
+        within("the receipt", told).await.unwrap().unwrap();
+    }
+    store.end(channel.partition()).await.unwrap();
+    let logged = store.read(channel.partition(), &Place::default(), &[topic]).await.unwrap();
+    assert_eq!(logged.len(), 2);
+    let lifetime = Duration::from_secs(60);
+    let first = Owner { node: NodeId::new("a").unwrap(), epoch: 11, term: 0 };
+    let mut ledger = begun(&id, first.clone());
+    assert_eq!(write(store, &id, &mut ledger).await, Verdict::Done);
+    ledger.acknowledge(1);
+    assert_eq!(write(store, &id, &mut ledger).await, Verdict::Done);
+    assert_eq!(store.owner(&hub, &id).await, Ok(Some(first.clone())));
+    let next = first.successor(NodeId::new("b").unwrap(), 22);
+    let taken = store.take((&hub, &id), (&first, &next), lifetime).await.unwrap();
+    assert!(matches!(taken, Take::Taken(_)), "{taken:?}");
+    assert_eq!(store.finish((&hub, &id), &next, lifetime).await, Ok(Verdict::Done));
 }
 
 #[tokio::test]

@@ -160,6 +160,23 @@ async fn a_log_that_was_cut_says_so() {
 }
 
 #[tokio::test]
+async fn a_log_has_about_a_million_messages_at_most() {
+    let redis = Redis::start();
+    let link = Node::start(&redis.url()).await;
+    let store = store(&link);
+    let topic = group(1);
+    let log = format!("hubbub:{{{}}}:log", Channel::Topic(topic.clone()).partition().0);
+    let fill = "for _ = 1, 1000500 do redis.call('XADD', KEYS[1], '*', 'c', 'other', 'm', '') end";
+    redis.ask(&["EVAL", fill, "1", &log]);
+    assert_eq!(redis.ask(&["XLEN", &log]), "1000500");
+    link.links.publish(outgoing(&store, &topic, 1)).unwrap();
+    assert!(link.links.flush(DEADLINE).await);
+    // Redis takes whole pieces of a hundred.
+    let length: u32 = redis.ask(&["XLEN", &log]).parse().unwrap();
+    assert!((1_000_000..1_000_200).contains(&length), "{length}");
+}
+
+#[tokio::test]
 async fn a_log_keeps_what_lost_connections_repeat_readable_once() {
     let redis = Redis::start();
     let link = Node::start(&redis.url()).await;
@@ -211,7 +228,7 @@ async fn nothing_is_published_that_cannot_be_noted() {
 }
 
 /// A connection with the messages 1 and 2, of which the second has come with something that others know.
-fn begun(id: &ConnectionId, owner: Owner) -> Ledger {
+pub(crate) fn begun(id: &ConnectionId, owner: Owner) -> Ledger {
     let portable = Portable {
         hub: hub(),
         connection_id: id.clone(),
@@ -236,7 +253,7 @@ fn message(number: u64) -> KeptMessage {
     KeptMessage { number, content: Bytes::from(number.to_string()), time_left, state_of: None }
 }
 
-async fn write(store: &Store, id: &ConnectionId, ledger: &mut Ledger) -> Verdict {
+pub(crate) async fn write(store: &Store, id: &ConnectionId, ledger: &mut Ledger) -> Verdict {
     let next = ledger.next(true).unwrap();
     let verdict = within("the write", store.write((&hub(), id), next, LIFETIME)).await.unwrap();
     ledger.decided(verdict.fate(Duration::ZERO, LIFETIME));

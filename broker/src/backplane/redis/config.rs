@@ -41,6 +41,8 @@ pub struct RedisConfig {
     pub(super) credentials: Credentials,
     pub(super) prefix: String,
     pub(super) tls: Option<ClientTls>,
+    /// Whether something is kept there.
+    pub(super) keeps: bool,
 }
 
 /// Who knows the servers.
@@ -119,7 +121,12 @@ impl RedisConfig {
             return Err(fault("a Redis user is named without a password; give both"));
         }
         let tls = secured.then(|| tls::trust(texts.ca.as_deref())).transpose()?;
-        Ok(Self { source, credentials, prefix, tls })
+        Ok(Self { source, credentials, prefix, tls, keeps: false })
+    }
+
+    /// The same for a node that also keeps things there, as durable hubs do, for which it needs more permissions.
+    pub fn keeping(self) -> Self {
+        Self { keeps: true, ..self }
     }
 
     /// The servers or Sentinels that were named.

@@ -2,6 +2,11 @@
 
 use super::Address;
 
+/// What durable hubs need beside what every node needs, as rules of Redis: all that the scripts of the backplane's store
+/// call.
+const KEEPING: &str = "+eval +time +exists +pexpire +del +xadd +xtrim +xrange +xinfo|stream +zadd +zscore \
+                       +zremrangebyscore +hset +hget +hgetall +hdel";
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
@@ -29,6 +34,18 @@ pub enum LinkError {
          sunsubscribe, ping, role and cluster|slots, and the channels that begin with the prefix"
     )]
     Permission {
+        /// Where.
+        address: Address,
+        /// What is not allowed.
+        command: &'static str,
+    },
+    /// The user lacks a permission that only durable hubs need.
+    #[error(
+        "Redis at {address} does not allow {command} to its user, or not on the keys that begin with the prefix, and \
+         durable hubs need it; allow what stands here to the user, with your prefix in place of hubbub if it is \
+         another: {KEEPING} ~hubbub:*"
+    )]
+    Keeping {
         /// Where.
         address: Address,
         /// What is not allowed.
@@ -92,6 +109,7 @@ impl LinkError {
             Self::Config(_)
             | Self::Credentials(_)
             | Self::Permission { .. }
+            | Self::Keeping { .. }
             | Self::Tls { .. }
             | Self::TooOld(_)
             | Self::Service { .. }

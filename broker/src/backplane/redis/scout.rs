@@ -75,16 +75,13 @@ impl Scout {
             ("SUNSUBSCRIBE", unsubscribe),
             ("PING", cmd("PING")),
         ];
-        for (name, command) in commands {
-            match answer(address, connection, (name, &command)).await {
-                Ok(_) => {}
-                Err(Trouble::Told(error)) => match told(address, name, &error) {
-                    // Another server of the cluster has this partition; permission is looked at before that.
-                    LinkError::Unknown { .. } => {}
-                    error => return Err(error),
-                },
-                Err(Trouble::Silent(error)) => return Err(error),
-            }
+        try_all(address, connection, commands.into()).await?;
+        if self.config.keeps {
+            let tried = try_all(address, connection, keeping(&channel)).await;
+            tried.map_err(|error| match error {
+                LinkError::Permission { address, command } => LinkError::Keeping { address, command },
+                error => error,
+            })?;
         }
         Ok(())
     }
@@ -113,6 +110,53 @@ impl Scout {
         }
         Err(fault.unwrap_or(LinkError::Patience))
     }
+}
+
+/// What the scripts of the store do, on a key of no use. All but the last steps change nothing.
+fn keeping(key: &str) -> Vec<(&'static str, Cmd)> {
+    let words = |name: &'static str, first: &[&str], rest: &[&str]| {
+        let mut command = cmd(first[0]);
+        command.arg(&first[1..]).arg(key).arg(rest);
+        (name, command)
+    };
+    vec![
+        ("TIME", cmd("TIME")),
+        words("EVAL", &["EVAL", "return 0", "1"], &[]),
+        words("EXISTS", &["EXISTS"], &[]),
+        words("PEXPIRE", &["PEXPIRE"], &["1000"]),
+        words("XADD", &["XADD"], &["NOMKSTREAM", "*", "c", ""]),
+        words("XTRIM", &["XTRIM"], &["MAXLEN", "1"]),
+        words("XRANGE", &["XRANGE"], &["-", "+", "COUNT", "1"]),
+        words("XINFO STREAM", &["XINFO", "STREAM"], &[]),
+        words("ZSCORE", &["ZSCORE"], &["c"]),
+        words("ZADD", &["ZADD"], &["XX", "0", "c"]),
+        words("ZREMRANGEBYSCORE", &["ZREMRANGEBYSCORE"], &["0", "0"]),
+        words("HGET", &["HGET"], &["c"]),
+        words("HGETALL", &["HGETALL"], &[]),
+        words("HSET", &["HSET"], &["c", ""]),
+        words("HDEL", &["HDEL"], &["c"]),
+        words("DEL", &["DEL"], &[]),
+    ]
+}
+
+/// Fails with the first command that somebody must permit.
+async fn try_all(
+    address: &Address,
+    connection: &mut Connection,
+    commands: Vec<(&'static str, Cmd)>,
+) -> Result<(), LinkError> {
+    for (name, command) in commands {
+        match answer(address, connection, (name, &command)).await {
+            Ok(_) => {}
+            Err(Trouble::Told(error)) => match told(address, name, &error) {
+                // Another server of the cluster has this partition; permission is looked at before that.
+                LinkError::Unknown { .. } => {}
+                error => return Err(error),
+            },
+            Err(Trouble::Silent(error)) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Why there is no good answer.
