@@ -183,7 +183,7 @@ impl Connections {
     /// Answers when the connection has come from another node, or is known not to be anywhere.
     async fn answer_when_fetched(self: Rc<Self>, petition: Petition) {
         let Petition { hub, connection_id, answer } = petition;
-        let fetched = self.fetch_once(&hub, &connection_id).await;
+        let fetched = self.fetch_once(&hub, &connection_id, || !answer.is_closed()).await;
         let _ = answer.send(fetched.map(|()| self.reserve(&hub, &connection_id)));
     }
 

@@ -21,7 +21,8 @@ const WATCHING: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 3;
 
 impl Connections {
-    /// Fetches a connection that is not here, if anybody has it; if somebody fetches it already, waits for that.
+    /// Fetches a connection that is not here, if anybody has it and its client still waits for it; if somebody fetches it
+    /// already, waits for that.
     ///
     /// # Errors
     /// When whoever has it does not answer, or cannot give it up now, or the fetch that was waited for has not brought it.
@@ -29,6 +30,7 @@ impl Connections {
         self: &Rc<Self>,
         hub: &HubName,
         id: &ConnectionId,
+        is_awaited: impl Fn() -> bool,
     ) -> Result<(), Unreachable> {
         let is_first = self.moves.fetched.borrow_mut().insert(id.clone());
         if !is_first {
@@ -46,16 +48,21 @@ impl Connections {
             return self.router.shard().find(hub, id).map(drop).ok_or(Unreachable);
         }
         let topic = Topic { hub: hub.clone(), target: Target::Connection(id.clone()) };
-        let fetched = self.fetch(&topic, id).await;
+        let fetched = self.fetch(&topic, id, is_awaited).await;
         self.moves.fetched.borrow_mut().remove(id);
         self.moves.fetch_over.notify_waiters();
         self.flush_soon();
         fetched
     }
 
-    async fn fetch(self: &Rc<Self>, topic: &Topic, id: &ConnectionId) -> Result<(), Unreachable> {
+    async fn fetch(
+        self: &Rc<Self>,
+        topic: &Topic,
+        id: &ConnectionId,
+        is_awaited: impl Fn() -> bool,
+    ) -> Result<(), Unreachable> {
         if let Some(records) = self.records.as_ref().filter(|_| self.router.is_durable(&topic.hub)) {
-            return self.fetch_recorded(records, topic, id).await;
+            return self.fetch_recorded(records, topic, id, is_awaited).await;
         }
         match self.look_for(topic, id).await? {
             Move::Prepared(prepared) => self.take(topic, prepared).await,
@@ -71,6 +78,7 @@ impl Connections {
         records: &Records,
         topic: &Topic,
         id: &ConnectionId,
+        is_awaited: impl Fn() -> bool,
     ) -> Result<(), Unreachable> {
         let Some(owner) = self.owner_of_record(records, topic, id).await? else {
             return Ok(());
@@ -79,10 +87,18 @@ impl Connections {
             let question = Question::Prepare { connection: id.clone() };
             let survey = Survey { hub: topic.hub.clone(), question };
             match self.router.ask_about(topic, Whom::Node(owner.node.clone()), survey).await {
-                Ok(Taken::Said(Move::Prepared(prepared))) => return self.take(topic, prepared).await,
+                Ok(Taken::Said(Move::Prepared(prepared))) => {
+                    self.take(topic, prepared).await?;
+                    // If it is not here, its record tells more.
+                    return self.find(topic).map(drop).ok_or(Unreachable);
+                }
                 Ok(Taken::Said(Move::Later)) => return Err(Unreachable),
                 Ok(Taken::Said(Move::Nothing | Move::Given(_)) | Taken::Nobody) | Err(_) => {}
             }
+        }
+        // Nobody else can have it while this node has its record.
+        if !is_awaited() {
+            return Err(Unreachable);
         }
         self.recall(records, (topic, id), owner).await
     }

@@ -94,6 +94,9 @@ impl Connections {
     async fn prepare(&self, topic: &Topic) -> Move {
         if let Target::Connection(id) = &topic.target {
             self.forget_behind(&topic.hub, id);
+            if self.moves.fetched.borrow().contains(id) {
+                return Move::Later;
+            }
         }
         let Some(connection) = self.find(topic) else {
             return Move::Nothing;

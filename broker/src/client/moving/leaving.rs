@@ -32,8 +32,14 @@ impl Connections {
     pub(in crate::client) fn dismiss(self: &Rc<Self>, key: MemberKey, until: Option<Instant>) {
         let connection = self.table.borrow().get(key).cloned();
         let recovery = connection.as_ref().and_then(|connection| connection.recovery.as_ref());
+        if let Some(connection) = connection.as_ref().filter(|connection| connection.keeper().is_some()) {
+            // Whoever its client comes to finds its record.
+            self.suspend(connection, CloseReason::NodeStopping);
+            self.let_lie(key);
+            return;
+        }
         let (Some(connection), Some(recovery), Some(until)) = (&connection, recovery, until) else {
-            return self.part(key);
+            return self.end(key, CloseReason::NodeStopping);
         };
         recovery.is_leaving.set(true);
         self.suspend(connection, CloseReason::NodeStopping);
@@ -69,15 +75,8 @@ impl Connections {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        self.part(key);
-    }
-
-    /// Gives up a connection for which there is no other node. Nothing if it has gone. A durable one goes on from its
-    /// record once there is one.
-    fn part(&self, key: MemberKey) {
-        if !self.let_lie(key) {
-            self.end(key, CloseReason::NodeStopping);
-        }
+        // Nothing if it has gone.
+        self.end(key, CloseReason::NodeStopping);
     }
 
     fn name_of(&self, key: MemberKey) -> Option<(HubName, ConnectionId)> {
@@ -100,7 +99,7 @@ impl Connections {
         if self.moves.is_stopping.get() {
             return Answer::Move(Move::Nothing);
         }
-        let is_here = self.fetch_once(&topic.hub, id).await.is_ok() && self.find(topic).is_some();
+        let is_here = self.fetch_once(&topic.hub, id, || true).await.is_ok() && self.find(topic).is_some();
         if is_here { Answer::Count(1) } else { Answer::Move(Move::Later) }
     }
 }

@@ -29,7 +29,7 @@ const WATCHING: Duration = Duration::from_secs(2);
 /// Why a connection cannot be taken up again from its record.
 enum Missing {
     /// Not now.
-    Now,
+    Now(&'static str),
     /// What it has missed is not there any more.
     ForEver(StoreError),
 }
@@ -37,7 +37,7 @@ enum Missing {
 impl From<StoreError> for Missing {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unreachable(_) | StoreError::Full(_) => Self::Now,
+            StoreError::Unreachable(_) | StoreError::Full(_) => Self::Now("redis does not answer"),
             StoreError::Odd | StoreError::Malformed(_) | StoreError::Lost | StoreError::TooMuch => {
                 Self::ForEver(error)
             }
@@ -76,7 +76,7 @@ impl Connections {
         let record = match taken.map_err(Missing::from) {
             Ok(Take::Taken(record)) => record,
             Ok(Take::Absent) => return Ok(()),
-            Ok(Take::Missed) | Err(Missing::Now) => return Err(Unreachable),
+            Ok(Take::Missed) | Err(Missing::Now(_)) => return Err(Unreachable),
             Err(Missing::ForEver(error)) => return self.give_up(topic, id, &error),
         };
         let permit = self.capacity().take().ok_or(Unreachable)?;
@@ -85,7 +85,13 @@ impl Connections {
             Ok(owed) => owed,
             Err(missing) => {
                 self.router.end_hold(hold);
-                let Missing::ForEver(error) = missing else { return Err(Unreachable) };
+                let error = match missing {
+                    Missing::ForEver(error) => error,
+                    Missing::Now(why) => {
+                        tracing::info!(hub = %topic.hub, connection = %id, why, "connection cannot go on yet");
+                        return Err(Unreachable);
+                    }
+                };
                 // The record lives no longer than it would have, if this goes nowhere.
                 let _ = records.store.finish(name, &to, records.lifetime).await;
                 return self.give_up(topic, id, &error);
@@ -133,10 +139,13 @@ impl Connections {
             targets.chain(groups).map(|target| Topic { hub: topic.hub.clone(), target }).collect();
         let settled = self.router.settle(self.router.hold(hold, topics.clone()));
         if !matches!(tokio::time::timeout(WATCHING, settled).await, Ok(Ok(()))) {
-            return Err(Missing::Now);
+            return Err(Missing::Now("what is sent to it cannot be heard"));
         }
         // What has been noted and has not come by now is held.
-        self.router.arrived(&topics).await.map_err(|_| Missing::Now)?;
+        self.router
+            .arrived(&topics)
+            .await
+            .map_err(|_| Missing::Now("what was sent to it has not arrived"))?;
         let partitions: PartitionSet = topics.iter().map(Router::partition_of).collect();
         let mut logged = Vec::new();
         for partition in partitions.iter() {
@@ -147,7 +156,7 @@ impl Connections {
             logged.extend(records.store.read(partition, place, &there).await?);
         }
         if !self.router.shard().is_complete(hold) {
-            return Err(Missing::Now);
+            return Err(Missing::Now("too much was sent to it meanwhile"));
         }
         let topics: HashSet<Topic> = topics.into_iter().collect();
         Ok(owed(logged, &topics, &record.floors))
