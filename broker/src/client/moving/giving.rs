@@ -94,7 +94,8 @@ impl Connections {
     async fn prepare(&self, topic: &Topic) -> Move {
         if let Target::Connection(id) = &topic.target {
             self.forget_behind(&topic.hub, id);
-            if self.moves.fetched.borrow().contains(id) {
+            // Its record is this node's already, or is about to be.
+            if self.router.is_durable(&topic.hub) && self.moves.fetched.borrow().contains(id) {
                 return Move::Later;
             }
         }
