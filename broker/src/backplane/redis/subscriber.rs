@@ -26,6 +26,9 @@ const STEPS: usize = 1000;
 const PING_EVERY: Duration = Duration::from_millis(500);
 /// A server that owes an answer and says nothing at all for this long is gone.
 const SILENCE: Duration = Duration::from_secs(1);
+/// A connection that has lasted for so long was of use. One that is lost sooner, again and again, has a reason that goes on:
+/// a server that is overloaded, or that gives up whoever reads too slowly.
+const OF_USE: Duration = Duration::from_secs(5);
 /// Wait before something is asked again that the server has refused.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,9 +65,12 @@ impl Subscriber {
                     if told {
                         info!(server = %self.address, "redis is connected for hearing again");
                     }
-                    backoff = Backoff::new();
+                    let since = Instant::now();
                     self.shared.wishes().up(self.key);
                     let reason = self.hear(connection, &signs).await;
+                    if since.elapsed() >= OF_USE {
+                        backoff = Backoff::new();
+                    }
                     self.shared.counts.lost();
                     let lost = self.shared.wishes().down(self.key);
                     self.shared.deaf(lost);
