@@ -13,7 +13,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-pub use self::backplane::{BackplaneMetrics, LinkTotals};
+pub use self::backplane::{BackplaneMetrics, LinkNumbers};
 pub use self::handlers::{Counted, HandlerCalls, Held};
 pub use self::labels::{
     AUTH_FAILURES, CALL_FAILURES, CLOSE_CATEGORIES, ConnectOutcome, Initiator, Protocol, Reload,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::outbox::Load;
+use crate::telemetry::metrics::LinkNumbers;
 
 /// Running counts. The links' thread adds to most of them.
 #[derive(Debug, Default)]
@@ -15,33 +16,6 @@ pub(super) struct LinkCounts {
     refused: AtomicU64,
     crowded: AtomicU64,
     received: AtomicU64,
-}
-
-/// The counts at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LinkNumbers {
-    /// Connections that were lost.
-    pub losses: u64,
-    /// Batches that were answered.
-    pub batches: u64,
-    /// Messages that Redis has confirmed.
-    pub published: u64,
-    /// Messages that Redis has refused for good.
-    pub failed: u64,
-    /// Messages that were dropped since they had waited too long.
-    pub expired: u64,
-    /// Messages that were not taken in since the queue was full.
-    pub refused: u64,
-    /// Times that so much waited that publishers had to wait.
-    pub crowded: u64,
-    /// Messages that arrived.
-    pub received: u64,
-    /// Messages that wait or are in flight now.
-    pub queued_messages: usize,
-    /// Their bytes.
-    pub queued_bytes: usize,
-    /// Channels that are wanted now.
-    pub channels: usize,
 }
 
 impl LinkCounts {

@@ -36,9 +36,9 @@ use redis::Value;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::{BusError, BusFull, Partition, PartitionSet, Receipt};
+use crate::telemetry::metrics::LinkNumbers;
 
 pub use config::{Address, RedisConfig, RedisTexts};
-pub use counts::LinkNumbers;
 pub use error::LinkError;
 
 use counts::LinkCounts;

@@ -10,7 +10,6 @@ use super::probes;
 use super::{Inner, lock};
 use crate::backplane::wire::LinkMessage;
 use crate::backplane::{Channel, LinkFault, Standing};
-use crate::telemetry::metrics::LinkTotals;
 
 /// How often a node says that it is there, in probe intervals.
 const BEAT: u32 = Duration::from_secs(1).as_millis() as u32 / probes::INTERVAL.as_millis() as u32;
@@ -130,19 +129,7 @@ impl Inner {
         if let Some((links, state)) = self.links.get() {
             let deaf = lock(&self.probes).deaf(Instant::now());
             self.metrics.state(state.borrow().hearing && deaf == 0, state.borrow().publishing);
-            let numbers = links.numbers();
-            self.metrics.links(&LinkTotals {
-                published: numbers.published,
-                received: numbers.received,
-                refused: numbers.refused,
-                expired: numbers.expired,
-                failed: numbers.failed,
-                crowded: numbers.crowded,
-                losses: numbers.losses,
-                subscriptions: numbers.channels,
-                queued_messages: numbers.queued_messages,
-                queued_bytes: numbers.queued_bytes,
-            });
+            self.metrics.links(&links.numbers());
         }
     }
 }

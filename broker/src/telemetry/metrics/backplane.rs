@@ -51,28 +51,30 @@ pub struct BackplaneMetrics {
 }
 
 /// What the links have counted since they are up, and what waits now.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LinkTotals {
-    /// Messages that Redis has confirmed.
-    pub published: u64,
-    /// Messages that arrived.
-    pub received: u64,
-    /// Messages that the queue had no room for.
-    pub refused: u64,
-    /// Messages that waited too long.
-    pub expired: u64,
-    /// Messages that Redis refused.
-    pub failed: u64,
-    /// Times that so much waited that publishers had to wait.
-    pub crowded: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinkNumbers {
     /// Connections that were lost.
     pub losses: u64,
-    /// Channels that are heard.
-    pub subscriptions: usize,
-    /// Messages that wait.
+    /// Batches that were answered.
+    pub batches: u64,
+    /// Messages that Redis has confirmed.
+    pub published: u64,
+    /// Messages that Redis has refused for good.
+    pub failed: u64,
+    /// Messages that were dropped since they had waited too long.
+    pub expired: u64,
+    /// Messages that were not taken in since the queue was full.
+    pub refused: u64,
+    /// Times that so much waited that publishers had to wait.
+    pub crowded: u64,
+    /// Messages that arrived.
+    pub received: u64,
+    /// Messages that wait or are in flight now.
     pub queued_messages: usize,
     /// Their bytes.
     pub queued_bytes: usize,
+    /// Channels that are wanted now.
+    pub channels: usize,
 }
 
 impl BackplaneMetrics {
@@ -114,17 +116,17 @@ impl BackplaneMetrics {
     }
 
     /// What the links count.
-    pub fn links(&self, totals: &LinkTotals) {
-        self.published.absolute(totals.published);
-        self.received.absolute(totals.received);
-        self.refused.absolute(totals.refused);
-        self.expired.absolute(totals.expired);
-        self.failed.absolute(totals.failed);
-        self.crowded.absolute(totals.crowded);
-        self.losses.absolute(totals.losses);
-        self.subscriptions.set(totals.subscriptions as f64);
-        self.queue.set(totals.queued_messages as f64);
-        self.queue_bytes.set(totals.queued_bytes as f64);
+    pub fn links(&self, numbers: &LinkNumbers) {
+        self.published.absolute(numbers.published);
+        self.received.absolute(numbers.received);
+        self.refused.absolute(numbers.refused);
+        self.expired.absolute(numbers.expired);
+        self.failed.absolute(numbers.failed);
+        self.crowded.absolute(numbers.crowded);
+        self.losses.absolute(numbers.losses);
+        self.subscriptions.set(numbers.channels as f64);
+        self.queue.set(numbers.queued_messages as f64);
+        self.queue_bytes.set(numbers.queued_bytes as f64);
     }
 
     /// Another node was asked for what may be missing.
