@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Makes one run. Logs of the brokers are left in `logs`.
 pub(crate) fn run(setup: &Setup, schedule: &Schedule, logs: &Path) -> Record {
     let world = Arc::new(World::new(schedule.seed, setup.brokers));
-    let mut stage = Stage::start(Arc::clone(&world), setup.brokers);
+    let mut stage = Stage::start(Arc::clone(&world), setup.brokers, setup.durable);
     let members = Crew::start("members", members(setup, &world));
     let publishers = Crew::start("publishers", publishers(setup, &world));
     let clients = setup.reliable + setup.plain;

@@ -41,7 +41,7 @@ pub(crate) enum Fault {
     Pause { node: usize, lasts: Duration },
     /// Nothing passes between a node and Redis.
     Cut { node: usize, way: Way, lasts: Duration },
-    /// Redis is killed, and started again, empty, after `down`.
+    /// Redis is killed, and started again after `down`: empty, unless the hub is durable.
     RedisKill { down: Duration },
     /// Redis stands still.
     RedisPause { lasts: Duration },

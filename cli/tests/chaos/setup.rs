@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) callers: usize,
     /// `CHAOS_RATE`: messages that each of both publishes in a second.
     pub(crate) rate: u32,
+    /// `CHAOS_DURABLE=1`: the hub is durable, and Redis has everything again when it is started again.
+    pub(crate) durable: bool,
     /// `CHAOS_ACCEPT`: what may end a session, see [`Accepted`].
     pub(crate) accepted: Accepted,
 }
@@ -36,6 +38,8 @@ impl Setup {
     /// Reads the environment.
     pub(crate) fn from_environment() -> Self {
         let seeds: String = variable("CHAOS_SEED", "170,277,291".to_owned());
+        let durable = variable("CHAOS_DURABLE", 0) == 1;
+        let accepted = if durable { "none" } else { "killed,stopped,gap,slow,unsent" };
         Self {
             seeds: seeds.split(',').map(|seed| seed.parse().expect("CHAOS_SEED is a number")).collect(),
             length: Duration::from_secs(variable("CHAOS_SECONDS", 8)),
@@ -46,7 +50,8 @@ impl Setup {
             publishers: variable("CHAOS_PUBLISHERS", 12),
             callers: variable("CHAOS_CALLERS", 4),
             rate: variable("CHAOS_RATE", 10),
-            accepted: variable("CHAOS_ACCEPT", "killed,stopped,gap,slow,unsent".parse().unwrap()),
+            durable,
+            accepted: variable("CHAOS_ACCEPT", accepted.parse().unwrap()),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::record::{Incident, Run, Told, Trouble};
 use crate::relay::Relay;
 use crate::schedule::{Fault, Schedule};
 use crate::support::PRIMARY_KEY;
-use crate::world::{Door, World};
+use crate::world::{Door, HUB, World};
 
 /// Time between two looks at what is due.
 const LOOK: Duration = Duration::from_millis(10);
@@ -37,6 +37,8 @@ pub(crate) struct Stage {
     world: Arc<World>,
     nodes: Vec<Node>,
     redis: Redis,
+    /// What every broker is told beside what tells it from others.
+    flags: Vec<String>,
     /// The relays carry until this is dropped.
     _network: oneshot::Sender<()>,
     due: Vec<(Duration, Step)>,
@@ -107,10 +109,16 @@ enum Step {
 }
 
 impl Stage {
-    /// Starts Redis and the brokers.
-    pub(crate) fn start(world: Arc<World>, nodes: usize) -> Self {
+    /// Starts Redis and the brokers. For a durable hub Redis keeps what it has.
+    pub(crate) fn start(world: Arc<World>, nodes: usize, durable: bool) -> Self {
         let network = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let redis = Redis::start();
+        let mut flags = vec!["--access-key".to_owned(), PRIMARY_KEY.to_owned()];
+        let redis = if durable { Redis::keeping() } else { Redis::start() };
+        if durable {
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos-durable.yaml");
+            fs::write(&file, format!("hubs:\n  {HUB}:\n    durable: true\n")).unwrap();
+            flags.extend(["--hubs".to_owned(), file.display().to_string()]);
+        }
         let nodes = (0..nodes).map(|_| {
             let relay = network.block_on(Relay::start(redis.address()));
             Node { relay, broker: None, life: 0, is_paused: false, was_ready: false }
@@ -122,6 +130,7 @@ impl Stage {
             world,
             nodes,
             redis,
+            flags,
             _network: network_ends,
             due: Vec::new(),
             incidents: Vec::new(),
@@ -331,7 +340,9 @@ impl Stage {
     fn open(&mut self, node: usize) {
         let url = format!("redis://{}", self.nodes[node].relay.address());
         let id = format!("n{}", node + 1);
-        let broker = Broker::launch(&["--access-key", PRIMARY_KEY, "--redis", &url, "--node-id", &id]);
+        let flags = self.flags.iter().map(String::as_str);
+        let flags: Vec<&str> = flags.chain(["--redis", &url, "--node-id", &id]).collect();
+        let broker = Broker::launch(&flags);
         let node = &mut self.nodes[node];
         node.life += 1;
         node.was_ready = false;

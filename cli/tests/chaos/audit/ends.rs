@@ -51,7 +51,7 @@ impl FromStr for Accepted {
     type Err = String;
 
     /// Reads a list of `killed`, `stopped`, `gap`, `slow`, `elsewhere` and `unsent`, parted by commas; `strict` stands
-    /// for `killed,gap,unsent`, `durable` for nothing.
+    /// for `killed,gap,unsent`, `none` for nothing.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut accepted = Self { causes: Vec::new(), unsent: false };
         for word in text.split(',').filter(|word| !word.is_empty()) {
@@ -66,7 +66,7 @@ impl FromStr for Accepted {
                     accepted.causes.extend([Cause::Killed, Cause::Gap]);
                     accepted.unsent = true;
                 }
-                "durable" => {}
+                "none" => {}
                 _ => return Err(format!("there is no cause {word}")),
             }
         }

@@ -172,7 +172,7 @@ fn only_what_came_before_the_end_of_a_session_counts_and_its_end_needs_an_accept
     };
     assert_eq!(found(&refused((1..=15).collect()), ACCEPTS_ALL), []);
     assert_eq!(found(&refused((1..=15).collect()), "strict"), []);
-    assert_eq!(found(&refused((1..=15).collect()), "durable"), [Broken::Ended(Cause::Killed)]);
+    assert_eq!(found(&refused((1..=15).collect()), "none"), [Broken::Ended(Cause::Killed)]);
     assert_eq!(found(&refused(without(&[4, 16, 17, 18, 19, 20])), ACCEPTS_ALL), [lost(4)]);
     // Killed long before the session had a socket there.
     let mut early = refused((1..=15).collect());
@@ -263,7 +263,7 @@ fn what_died_with_the_node_that_had_acknowledged_it_is_told_from_other_losses() 
     };
     let killed = |at| (at, at + 2.0, Trouble::Killed(RUN));
     assert_eq!(with(&[killed(10.1)], "strict"), []);
-    assert_eq!(with(&[killed(10.1)], "durable"), [lost(10)]);
+    assert_eq!(with(&[killed(10.1)], "none"), [lost(10)]);
     assert_eq!(with(&[killed(12.0)], "strict"), [lost(10)]);
     assert_eq!(with(&[killed(12.0), (9.0, 13.0, Trouble::Cut(RUN))], "strict"), []);
     assert_eq!(with(&[killed(12.0), (9.0, 13.0, Trouble::Cut(OTHER))], "strict"), [lost(10)]);

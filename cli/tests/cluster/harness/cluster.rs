@@ -13,7 +13,15 @@ pub struct Cluster {
 impl Cluster {
     /// Starts Redis, and `nodes` brokers named `n1`, `n2` and so on. `flags` are given to each.
     pub fn start(nodes: usize, flags: &[&str]) -> Self {
-        let redis = Redis::start();
+        Self::over(Redis::start(), nodes, flags)
+    }
+
+    /// The same over a Redis that has everything again when it is restarted.
+    pub fn keeping(nodes: usize, flags: &[&str]) -> Self {
+        Self::over(Redis::keeping(), nodes, flags)
+    }
+
+    fn over(redis: Redis, nodes: usize, flags: &[&str]) -> Self {
         let mut flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         flags.extend(["--redis".to_owned(), redis.url()]);
         let mut cluster = Self { nodes: Vec::new(), redis, flags };

@@ -1,8 +1,10 @@
-//! One `redis-server` on a free port, with nothing kept on disk.
+//! One `redis-server` on a free port, with nothing kept on disk unless that is asked for.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -21,12 +23,23 @@ const PORTS: Range<u16> = 20_000..32_000;
 pub struct Redis {
     process: Process,
     address: SocketAddr,
+    /// Where it keeps what it has, if it does.
+    folder: Option<PathBuf>,
 }
 
 impl Redis {
     /// Starts it and waits until it answers.
     pub fn start() -> Self {
-        Self::start_at(eventually("a free port", || free(rand::random_range(PORTS))))
+        Self::start_at(free_address(), None)
+    }
+
+    /// The same, but it has everything again when it is restarted: whatever it has answered is in a file by then.
+    pub fn keeping() -> Self {
+        let address = free_address();
+        let name = format!("redis-{}-{}", std::process::id(), address.port());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).unwrap();
+        Self::start_at(address, Some(folder))
     }
 
     /// Where it listens.
@@ -34,11 +47,15 @@ impl Redis {
         self.address
     }
 
-    fn start_at(address: SocketAddr) -> Self {
+    fn start_at(address: SocketAddr, folder: Option<PathBuf>) -> Self {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")]);
-        let redis = Self { process: Process::start(command), address };
+        command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", ""]);
+        match &folder {
+            // A killed process loses nothing of what it has written, and no machine is switched off here.
+            Some(folder) => command.args(["--appendonly", "yes", "--appendfsync", "no", "--dir"]).arg(folder),
+            None => command.args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")]),
+        };
+        let redis = Self { process: Process::start(command), address, folder };
         eventually("an answer of Redis", || redis.ask("PING").filter(|answer| answer == "+PONG\r\n"));
         redis
     }
@@ -73,11 +90,24 @@ impl Redis {
         self.process.kill();
     }
 
-    /// Starts it again on its port, empty.
+    /// Starts it again on its port: empty, unless it keeps what it has.
     pub fn restart(&mut self) {
         self.process.kill();
-        *self = Self::start_at(self.address);
+        let folder = self.folder.take();
+        *self = Self::start_at(self.address, folder);
     }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+fn free_address() -> SocketAddr {
+    eventually("a free port", || free(rand::random_range(PORTS)))
 }
 
 /// The address with this port, if nobody has it.
