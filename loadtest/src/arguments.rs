@@ -32,7 +32,10 @@ pub(crate) enum Command {
     /// Members on the publisher's own node and on others, linked by Redis: latency, and what a message costs Redis and
     /// the nodes
     Nodes(NodesArguments),
-    /// All scenarios but `nodes` in a small form within a few seconds; checks deliveries, never speed
+    /// A hub that is durable and one that is not, over several nodes: acknowledged publishes, deliveries, latency, and what
+    /// Redis keeps for each message
+    Durable(DurableArguments),
+    /// All scenarios but `nodes` and `durable` in a small form within a few seconds; checks deliveries, never speed
     Smoke(SmokeArguments),
     /// Run the limit of the machine as a server: a bare loop that writes one prebuilt frame to every socket
     LimitServer(LimitArguments),
@@ -107,7 +110,7 @@ pub(crate) struct PublishArguments {
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=60_000))]
     pub(crate) payload: u32,
     /// Saturation: most messages of one group that are not yet delivered to all its members; by default 512,000
-    /// (with more than one group 128,000) divided by all members, within 4 and 256; for `reliable` 128 and for `nodes` 256.
+    /// (with more than one group 128,000) divided by all members, within 4 and 256; for `reliable` and `durable` 128 and for `nodes` 256.
     /// Keep it below the server's bound for slow clients
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     pub(crate) window: Option<u32>,
@@ -279,6 +282,31 @@ pub(crate) struct NodesArguments {
     pub(crate) traffic: GroupTraffic,
 }
 
+/// Arguments of `durable`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DurableArguments {
+    /// Program whose subcommand `broker` is a node
+    #[arg(long, value_name = "FILE", default_value = "target/release/hubbub")]
+    pub(crate) hubbub: PathBuf,
+    /// Program of the Redis that links the nodes
+    #[arg(long, value_name = "FILE", default_value = "redis-server")]
+    pub(crate) redis_server: PathBuf,
+    /// Threads of each node that hold connections
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: u32,
+    /// How many nodes to start, with a Redis of their own for each of the two hubs
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) nodes: u8,
+    /// Reliable members of the group on each node
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) members: u32,
+    /// Reliable clients of the first node that publish, each when its last message has been acknowledged
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=25_000))]
+    pub(crate) publishers: u32,
+    #[command(flatten)]
+    pub(crate) traffic: GroupTraffic,
+}
+
 /// Arguments of `smoke`.
 #[derive(Debug, Args)]
 pub(crate) struct SmokeArguments {
@@ -335,6 +363,9 @@ pub(crate) enum Protocol {
     Json,
     /// No subprotocol: each frame is an event, each reply a frame
     Raw,
+    /// `json.reliable.webpubsub.azure.v1`, each message to a group that nobody is in, with an ack id; nothing comes but acks
+    #[value(skip)]
+    Publish,
 }
 
 impl Protocol {
@@ -343,6 +374,7 @@ impl Protocol {
         match self {
             Self::Json => Some(Subprotocol::Json),
             Self::Raw => None,
+            Self::Publish => Some(Subprotocol::JsonReliable),
         }
     }
 }

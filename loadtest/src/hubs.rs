@@ -1,8 +1,8 @@
-//! The hubs file that tells a server of our event handler, and the words that make a server read it.
+//! The hubs file that tells a server of our event handler or that a hub is durable, and the words that make a server read it.
 //!
 //! It lies in the folder for temporary files while a server runs. `scenario` makes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::arguments::HttpVersion;
@@ -21,12 +21,21 @@ impl HubsFile {
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn new(hub: &str, handler: &Handler) -> std::io::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("loadtest-{}-{number}.yaml", std::process::id()));
-        std::fs::write(&path, text(hub, &handler.url))?;
         let http2 = (handler.version == HttpVersion::Http2).then(|| handler.url.clone());
-        Ok(Self { path, http2 })
+        Ok(Self { path: write(&text(hub, &handler.url))?, http2 })
+    }
+
+    /// Makes `hub` durable.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn durable(hub: &str) -> std::io::Result<Self> {
+        Ok(Self { path: write(&format!("hubs:\n  {hub}:\n    durable: true\n"))?, http2: None })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The command of a server that reads the file.
@@ -42,6 +51,14 @@ impl Drop for HubsFile {
         // Somebody may have tidied up.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+fn write(text: &str) -> std::io::Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("loadtest-{}-{number}.yaml", std::process::id()));
+    std::fs::write(&path, text)?;
+    Ok(path)
 }
 
 fn text(hub: &str, url: &str) -> String {

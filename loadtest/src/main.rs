@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Reliable(arguments) => scenario::reliable(&arguments).map_err(|error| error.to_string()),
         Command::Isolation(arguments) => scenario::isolation(&arguments).map_err(|error| error.to_string()),
         Command::Nodes(arguments) => scenario::nodes(&arguments).map_err(|error| error.to_string()),
+        Command::Durable(arguments) => scenario::durable(&arguments).map_err(|error| error.to_string()),
         Command::Smoke(arguments) => scenario::smoke(&arguments).map_err(|error| error.to_string()),
     };
     match outcome {

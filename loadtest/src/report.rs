@@ -35,6 +35,10 @@ pub(crate) enum Subject {
     Proxy,
     /// An installation of so many brokers, 1 to 8.
     Nodes(u8),
+    /// A hub of several brokers that is not durable.
+    Ordinary,
+    /// One that is.
+    Durable,
 }
 
 /// Names of installations in tables and files, by their number of brokers.
@@ -46,7 +50,8 @@ impl Subject {
     fn all() -> impl Iterator<Item = Self> {
         let alone =
             [Self::Server, Self::Limit(LimitKind::Single), Self::Limit(LimitKind::Coalescing), Self::Proxy];
-        alone.into_iter().chain((1..=NODES.len() as u8).map(Self::Nodes))
+        let nodes = (1..=NODES.len() as u8).map(Self::Nodes);
+        alone.into_iter().chain(nodes).chain([Self::Ordinary, Self::Durable])
     }
 
     /// Name in tables and files.
@@ -56,6 +61,8 @@ impl Subject {
             Self::Limit(LimitKind::Single) => "limit-single",
             Self::Limit(LimitKind::Coalescing) => "limit-coalescing",
             Self::Proxy => "limit-proxy",
+            Self::Ordinary => "not durable",
+            Self::Durable => "durable",
             Self::Nodes(count) => NODES[count.saturating_sub(1) as usize % NODES.len()],
         }
     }
@@ -120,6 +127,12 @@ pub(crate) enum Figure {
     PublishesPerSecond,
     /// Messages for each second of processor time of all brokers together.
     PublishesPerCpuSecond,
+    /// Messages of clients that were acknowledged.
+    AcknowledgedPerSecond,
+    /// Such messages for each second of processor time of all brokers together.
+    AcknowledgedPerCpuSecond,
+    /// Bytes by which what Redis keeps has grown, for each message.
+    RedisBytesPerMessage,
     /// Messages that Redis has taken from all brokers; what brokers tell each other of themselves is among them.
     RedisPublishes,
     /// Such messages for each second of its processor time.
@@ -286,6 +299,18 @@ impl PhaseReport {
         }
         if calls.refused > 0 {
             self.faults.push(format!("{} events failed", calls.refused));
+        }
+        self.check_callers(calls);
+    }
+
+    /// Everything must have been acknowledged, in order, and all callers must be there still.
+    pub(crate) fn check_acknowledged(&mut self, calls: &Calls) {
+        if calls.sent == 0 {
+            self.faults.push("nothing was published".to_owned());
+        }
+        let acknowledged = calls.done.saturating_sub(calls.refused);
+        if acknowledged != calls.sent {
+            self.faults.push(format!("{acknowledged} of {} messages were acknowledged", calls.sent));
         }
         self.check_callers(calls);
     }

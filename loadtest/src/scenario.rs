@@ -3,6 +3,7 @@
 //! A subject is the broker, one of the limit servers, the limit proxy or an installation of several brokers; all take
 //! part in each run, so that a ratio never compares two moments of a noisy machine. `main` is the caller.
 
+mod durable;
 mod echo;
 mod idle;
 mod isolation;
@@ -15,9 +16,9 @@ use std::path::Path;
 use codec::subprotocol::Subprotocol;
 
 use crate::arguments::{
-    Common, EchoArguments, EchoPhase, FanoutArguments, GroupTraffic, GroupsArguments, HttpVersion,
-    IdleArguments, IsolationArguments, MemberEncoding, MemberProtocol, NodesArguments, PhaseKind, Protocol,
-    PublishArguments, ReliableArguments, SmokeArguments,
+    Common, DurableArguments, EchoArguments, EchoPhase, FanoutArguments, GroupTraffic, GroupsArguments,
+    HttpVersion, IdleArguments, IsolationArguments, MemberEncoding, MemberProtocol, NodesArguments,
+    PhaseKind, Protocol, PublishArguments, ReliableArguments, SmokeArguments,
 };
 use crate::client::{Check, ClientError, Members, Plan};
 use crate::process::{ProcessError, allow_connections};
@@ -74,7 +75,9 @@ impl Target<'_> {
     ) -> Result<Members, ClientError> {
         let subprotocol = match self.subject {
             Subject::Server => protocol.subprotocol(),
-            Subject::Limit(_) | Subject::Proxy | Subject::Nodes(_) => Subprotocol::Json,
+            Subject::Limit(_) | Subject::Proxy | Subject::Nodes(_) | Subject::Ordinary | Subject::Durable => {
+                Subprotocol::Json
+            }
         };
         let (threads, users) = (self.common.threads, self.common.users);
         let access = self.server.access.clone();
@@ -84,7 +87,7 @@ impl Target<'_> {
     /// The limit server sends one prebuilt frame, whose number never changes.
     fn check(&self) -> Check {
         match self.subject {
-            Subject::Server | Subject::Nodes(_) => Check::Numbers,
+            Subject::Server | Subject::Nodes(_) | Subject::Ordinary | Subject::Durable => Check::Numbers,
             Subject::Limit(_) | Subject::Proxy => Check::Counts,
         }
     }
@@ -161,6 +164,17 @@ pub(crate) fn nodes(arguments: &NodesArguments) -> Result<bool, ScenarioError> {
     let most = arguments.nodes.iter().copied().max().unwrap_or_default();
     allow_connections(arguments.members.saturating_mul(most.into()))?;
     let report = nodes::run(arguments)?;
+    conclude(&report, arguments.traffic.json.as_deref())
+}
+
+/// A durable hub and one that is not; true when everything arrived and was acknowledged.
+///
+/// # Errors
+/// As [`idle()`].
+pub(crate) fn durable(arguments: &DurableArguments) -> Result<bool, ScenarioError> {
+    let members = arguments.members.saturating_mul(arguments.nodes.into());
+    allow_connections(members.saturating_add(arguments.publishers))?;
+    let report = durable::run(arguments)?;
     conclude(&report, arguments.traffic.json.as_deref())
 }
 
@@ -283,7 +297,9 @@ fn start(subject: Subject, common: &Common, payload: u32) -> Result<Server, Scen
         (Subject::Limit(kind), ..) => Server::start_limit(kind, payload, hub)?,
         (Subject::Server, Some(command), ..) => Server::start(command, hub)?,
         (Subject::Server, None, Some(text), Some(pid)) => Server::attach(text, pid, hub)?,
-        (Subject::Server | Subject::Proxy | Subject::Nodes(_), ..) => return Err(ScenarioError::NoSubject),
+        (Subject::Server | Subject::Proxy | Subject::Nodes(_) | Subject::Ordinary | Subject::Durable, ..) => {
+            return Err(ScenarioError::NoSubject);
+        }
     };
     Ok(server)
 }

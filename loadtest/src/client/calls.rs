@@ -10,7 +10,7 @@ use crate::arguments::Protocol;
 pub(crate) struct Calls {
     /// Events that left.
     pub(crate) sent: u64,
-    /// Replies that carried the text of their event.
+    /// Replies that carried the text of their event; of what is published, acks.
     pub(crate) replies: u64,
     /// Events that are over: replied to and, where acks are given, acknowledged, or refused.
     pub(crate) done: u64,
@@ -68,6 +68,13 @@ impl Course {
                 calls.done += 1;
                 Step::RepliedAndDone(number)
             }
+            Heard::Ack(number) if protocol == Protocol::Publish => {
+                calls.disordered += u64::from(number != self.acked);
+                calls.replies += 1;
+                calls.done += 1;
+                self.acked = number.saturating_add(1);
+                Step::RepliedAndDone(number)
+            }
             Heard::Ack(number) | Heard::Refusal(number) => {
                 let refused = matches!(heard, Heard::Refusal(_));
                 // A refused event has no reply, any other has had it.
@@ -123,6 +130,16 @@ mod tests {
         json(&[Other], Counted { foreign: 1, ..Counted::default() });
         let refused = Counted { replies: 1, done: 2, refused: 1, ..Counted::default() };
         json(&[Refusal(0), Reply(1), Ack(1)], refused);
+    }
+
+    #[test]
+    fn an_ack_is_the_end_of_what_is_published() {
+        use Heard::{Ack, Refusal};
+        let publish = |heard: &[Heard], expected| check(Protocol::Publish, heard, &expected);
+        let two = Counted { replies: 2, done: 2, ..Counted::default() };
+        publish(&[Ack(0), Ack(1)], two);
+        publish(&[Ack(1)], Counted { replies: 1, done: 1, disordered: 1, ..Counted::default() });
+        publish(&[Refusal(0)], Counted { done: 1, refused: 1, ..Counted::default() });
     }
 
     #[test]

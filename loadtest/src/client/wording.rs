@@ -13,6 +13,8 @@ use crate::arguments::Protocol;
 
 /// Name of the event that callers of the JSON protocol raise. A simple client's is always `message`.
 const EVENT: &str = "echo";
+/// The group that callers publish to.
+const GROUP: &str = "nobody";
 /// Stands before the digits of an ack id, and before the text, in what a caller says. Both are ours alone.
 const ACK_ID: &str = r#""ackId":"#;
 const DATA: &str = r#""data":""#;
@@ -52,18 +54,23 @@ impl Wording {
     /// Appends the frame of an event.
     pub(super) fn append_event(&mut self, number: u32, out: &mut Vec<u8>) {
         self.content.clear();
-        if self.protocol == Protocol::Json {
-            // Ids of acks start at 1. Writing into memory does not fail.
-            let ack_id = u64::from(number) + 1;
-            let _ = write!(
+        // Ids of acks start at 1. Writing into memory does not fail.
+        let ack_id = u64::from(number) + 1;
+        let _ = match self.protocol {
+            Protocol::Json => write!(
                 self.content,
                 r#"{{"type":"event","event":"{EVENT}",{ACK_ID}{ack_id},"dataType":"text",{DATA}"#
-            );
-        }
+            ),
+            Protocol::Publish => write!(
+                self.content,
+                r#"{{"type":"sendToGroup","group":"{GROUP}",{ACK_ID}{ack_id},"dataType":"text",{DATA}"#
+            ),
+            Protocol::Raw => Ok(()),
+        };
         self.content.extend_from_slice(MARK);
         let _ = write!(self.content, "{number:0NUMBER_DIGITS$}");
         self.content.extend_from_slice(&self.filler);
-        if self.protocol == Protocol::Json {
+        if self.protocol != Protocol::Raw {
             self.content.extend_from_slice(br#""}"#);
         }
         out.extend_from_slice(&masked(Opcode::Text, &self.content).0);
@@ -89,7 +96,7 @@ impl Wording {
         let (digits, rest) = content.get(self.mark_at + MARK.len()..)?.split_first_chunk()?;
         let end = rest.strip_prefix(self.filler.as_slice())?;
         let whole = match self.protocol {
-            Protocol::Json => end.starts_with(b"\""),
+            Protocol::Json | Protocol::Publish => end.starts_with(b"\""),
             Protocol::Raw => end.is_empty() && self.mark_at == 0,
         };
         if whole { parse_digits(*digits) } else { None }
@@ -144,6 +151,16 @@ mod tests {
         assert_eq!((event.as_str(), ack_id), (EVENT, Some(AckId(42))));
         assert_eq!(content.payload.bytes().len(), 64);
         assert!(content.payload.bytes().starts_with(b"number:00000041x"));
+    }
+
+    #[test]
+    fn the_broker_understands_what_is_published() {
+        let text = event(&mut Wording::new(Protocol::Publish, 64), 41);
+        let Upstream::SendToGroup(send) = codec::json::decode(text.as_bytes()).unwrap() else {
+            panic!("not to a group: {text}");
+        };
+        assert_eq!((send.group.as_str(), send.ack_id), (GROUP, Some(AckId(42))));
+        assert_eq!(send.content.payload.bytes().len(), 64);
     }
 
     #[test]

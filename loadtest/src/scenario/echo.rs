@@ -66,6 +66,7 @@ fn title(arguments: &EchoArguments) -> String {
     let protocol = match arguments.protocol {
         Protocol::Json => "JSON with acks",
         Protocol::Raw => "no subprotocol",
+        Protocol::Publish => "publishing with acks",
     };
     format!(
         "echo: {clients} clients, {protocol}, {payload} bytes; closed with one event of each on its way, open at {rate} \

@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &NodesArguments) -> Result<Report, ScenarioError> {
     let GroupTraffic { rate, ref publish, runs: rounds, .. } = *traffic;
     let window = Some(publish.window.unwrap_or(WINDOW));
     let publish = PublishArguments { window, ..publish.clone() };
-    let programs = Programs { hubbub, redis_server, workers: *workers };
+    let programs = Programs { hubbub, redis_server, workers: *workers, hubs: None };
     let share = Shape { name: "nodes", groups: 1, members: *members, rate, publish: &publish };
     let title = format!("{}; so many members on each node, of {workers} worker(s)", share.title());
     let mut runs = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &NodesArguments) -> Result<Report, ScenarioError> {
 /// Measures one cluster: all members join, then one phase follows the other. What went wrong in the short phases before
 /// them is a fault of them too.
 fn measure(cluster: &Cluster, shape: &Shape<'_>) -> Result<Vec<PhaseReport>, Fault> {
-    let members = connect(cluster, shape)?;
+    let members = connect(cluster, shape, Subprotocol::Json)?;
     let short = PublishArguments { seconds: WARM_UP, ..shape.publish.clone() };
     let warm_ups = phases(cluster, &members, &Shape { publish: &short, ..*shape })?;
     let mut reports = phases(cluster, &members, shape)?;
@@ -62,10 +62,14 @@ fn measure(cluster: &Cluster, shape: &Shape<'_>) -> Result<Vec<PhaseReport>, Fau
 }
 
 /// Connects each node's share of the members; the first node's come first.
-fn connect(cluster: &Cluster, shape: &Shape<'_>) -> Result<Vec<Members>, ClientError> {
+pub(super) fn connect(
+    cluster: &Cluster,
+    shape: &Shape<'_>,
+    subprotocol: Subprotocol,
+) -> Result<Vec<Members>, ClientError> {
     let each = shape.connections() / cluster.brokers.len().max(1) as u32;
     let connect = |access| {
-        let plan = shape.plan(access, Subprotocol::Json);
+        let plan = shape.plan(access, subprotocol);
         Members::connect(&Plan { connections: each, ..plan })
     };
     cluster.brokers.iter().map(|broker| connect(broker.access.clone())).collect()
@@ -76,7 +80,7 @@ fn phases(cluster: &Cluster, members: &[Members], shape: &Shape<'_>) -> Result<V
 }
 
 /// Publishes on the first node, and measures all nodes and Redis meanwhile.
-fn phase(
+pub(super) fn phase(
     kind: PhaseKind,
     cluster: &Cluster,
     members: &[Members],
@@ -100,18 +104,18 @@ fn phase(
 }
 
 /// What Redis has done.
-struct RedisUse {
+pub(super) struct RedisUse {
     /// Messages that it has taken. Those of a node that gets ahead of it may wait, or find no room and go nowhere.
     publishes: u64,
-    cpu: Duration,
+    pub(super) cpu: Duration,
 }
 
 impl RedisUse {
-    fn now(redis: &Redis) -> Result<Self, Fault> {
+    pub(super) fn now(redis: &Redis) -> Result<Self, Fault> {
         Ok(Self { publishes: redis.publishes()?, cpu: redis.process.cpu_time()? })
     }
 
-    fn since(&self, before: &Self) -> Self {
+    pub(super) fn since(&self, before: &Self) -> Self {
         let publishes = self.publishes.saturating_sub(before.publishes);
         Self { publishes, cpu: self.cpu.saturating_sub(before.cpu) }
     }

@@ -2,7 +2,7 @@
 //!
 //! `scenario` calls it. All of them have the same access key and workers; each broker is entered by its own address.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -31,6 +31,8 @@ pub(crate) struct Programs<'a> {
     pub(crate) redis_server: &'a Path,
     /// Threads of each broker that hold connections.
     pub(crate) workers: u32,
+    /// Settings of hubs, if they have any.
+    pub(crate) hubs: Option<&'a Path>,
 }
 
 /// Running brokers and their Redis. All of it ends when this is dropped, Redis last.
@@ -99,6 +101,20 @@ impl Redis {
         let statistics = ask(self.address, "INFO commandstats\r\nQUIT\r\n");
         Ok(count_publishes(&statistics.map_err(ServerError::Statistics)?))
     }
+
+    /// Bytes of what it keeps, without what it needs for connections and for itself.
+    ///
+    /// # Errors
+    /// [`ServerError::Statistics`] when it does not say.
+    pub(crate) fn bytes_kept(&self) -> Result<u64, ServerError> {
+        let statistics = ask(self.address, "INFO memory\r\nQUIT\r\n").map_err(ServerError::Statistics)?;
+        read_dataset(&statistics).ok_or_else(|| ServerError::Statistics(ErrorKind::InvalidData.into()))
+    }
+}
+
+/// Reads how many bytes there are of data.
+fn read_dataset(statistics: &str) -> Option<u64> {
+    statistics.lines().find_map(|line| line.strip_prefix("used_memory_dataset:"))?.trim().parse().ok()
 }
 
 /// Reads how often the command was called. It is absent before the first time.
@@ -116,6 +132,9 @@ fn start_broker(programs: &Programs<'_>, number: u8, redis: &str, hub: &str) -> 
     command.args(["--log-format", "json", "--log-level", "info"]);
     command.args(["--redis", redis, "--node-id", &format!("n{number}")]);
     command.args(["--workers", &programs.workers.to_string()]).env("HUBBUB_ACCESS_KEY", ACCESS_KEY);
+    if let Some(file) = programs.hubs {
+        command.arg("--hubs").arg(file);
+    }
     let shown = format!("{} broker", programs.hubbub.display());
     let spawned = spawn_until(&mut command, &shown, LISTENING, read_log)?;
     let Addresses { clients, operations } = spawned.found;
@@ -169,6 +188,13 @@ mod tests {
         let statistics = "$90\r\n# Commandstats\r\ncmdstat_ping:calls=3,usec=1\r\ncmdstat_spublish:calls=42,usec=7\r\n\r\n";
         assert_eq!(count_publishes(statistics), 42);
         assert_eq!(count_publishes("$17\r\n# Commandstats\r\n\r\n+OK\r\n"), 0);
+    }
+
+    #[test]
+    fn redis_says_how_much_it_keeps() {
+        let statistics = "$60\r\n# Memory\r\nused_memory:900\r\nused_memory_dataset:123\r\n\r\n";
+        assert_eq!(read_dataset(statistics), Some(123));
+        assert_eq!(read_dataset("$12\r\n# Memory\r\n\r\n+OK\r\n"), None);
     }
 
     #[test]
