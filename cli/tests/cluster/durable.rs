@@ -1,29 +1,125 @@
 //! A durable hub over three brokers: everything arrives as in any other hub, and nobody has anything, or is told that it is
 //! taken, before Redis has noted it.
 
+mod alone;
+mod ended;
 mod killed;
+mod paused;
+mod redis_lost;
+mod session;
+mod traffic;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::dialect::Dialect;
 use crate::harness::{Cluster, eventually};
 use crate::support::{ClientSpec, PRIMARY_KEY, Server};
+use session::{Heard, Session};
 
 const NODES: usize = 3;
+/// Longest wait for what must happen when a node is lost: longer than the others need to be sure of it.
+const SOON: Duration = Duration::from_secs(40);
 const MESSAGES: usize = 300;
 
-/// Three brokers for which the hub `chat` is durable, and no other; and the file that says so.
-fn start() -> (Cluster, Vec<Server>, PathBuf) {
+/// A file by which the hub `chat` is durable, and no other.
+fn hubs_file() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("durable-{number}.yaml"));
     fs::write(&file, "hubs:\n  chat:\n    durable: true\n").unwrap();
+    file
+}
+
+/// Three brokers for which the hub `chat` is durable, and no other; and the file that says so.
+fn start() -> (Cluster, Vec<Server>, PathBuf) {
+    let file = hubs_file();
     let cluster = Cluster::start(NODES, &["--access-key", PRIMARY_KEY, "--hubs", file.to_str().unwrap()]);
     let servers = (1..=NODES).map(|number| Server::at(cluster.node(number).address())).collect();
     (cluster, servers, file)
+}
+
+/// Three brokers with a durable hub, of which some are lost.
+struct Durable(Cluster);
+
+/// The same over a Redis that keeps what it has.
+fn durable() -> Durable {
+    let flags = ["--access-key", PRIMARY_KEY, "--hubs", &hubs_file().display().to_string()];
+    Durable(Cluster::keeping(NODES, &flags))
+}
+
+/// A reliable client that may do everything with groups.
+fn member() -> ClientSpec {
+    let spec = ClientSpec::simple();
+    spec.role("webpubsub.joinLeaveGroup").role("webpubsub.sendToGroup")
+}
+
+impl Durable {
+    fn cluster(&mut self) -> &mut Cluster {
+        &mut self.0
+    }
+
+    fn address(&self, node: usize) -> SocketAddr {
+        self.0.node(node).address()
+    }
+
+    fn server(&self, node: usize) -> Server {
+        Server::at(self.address(node))
+    }
+
+    /// A client of this node, which goes on at the others when it loses it; the last one first.
+    async fn session(&self, node: usize, dialect: Dialect, spec: ClientSpec) -> Session {
+        let others: Vec<SocketAddr> =
+            (1..=NODES).rev().filter(|other| *other != node).map(|other| self.address(other)).collect();
+        Session::begin(&self.server(node), &others, (dialect, spec)).await
+    }
+
+    async fn send(&self, node: usize, target: &str, text: &str) {
+        let path = format!("/api/hubs/chat/{target}/:send");
+        self.server(node).rest().post(&path).text(text).expect(202).await;
+    }
+
+    fn kill(&mut self, node: usize) {
+        self.0.node_mut(node).kill();
+    }
+
+    fn pause(&self, node: usize) {
+        self.0.node(node).pause();
+    }
+
+    fn resume(&self, node: usize) {
+        self.0.node(node).resume();
+    }
+}
+
+/// A numbered message to a group.
+fn publication(group: &str, (name, number): (&str, u64)) -> Value {
+    let data = format!("{name} {number}");
+    json!({ "type": "sendToGroup", "group": group, "ackId": number, "dataType": "text", "data": data })
+}
+
+/// Waits until a request is done.
+async fn acknowledged(session: &mut Session, expected: u64) {
+    loop {
+        match session.hear().await {
+            Heard::Ack(id, true) if id == expected => return,
+            Heard::Lost => panic!("its socket has ended"),
+            Heard::Ack(..) | Heard::Message(_) | Heard::Nothing => {}
+        }
+    }
+}
+
+/// Waits for something.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(SOON, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} has not come within {SOON:?}"),
+    }
 }
 
 #[tokio::test]

@@ -1,62 +1,132 @@
-//! A node of a durable hub is killed: its reliable clients go on at the others and miss nothing.
+//! A node is killed with sessions on it: they go on elsewhere, and nothing that was acknowledged is lost, doubled or out of
+//! order.
 
-use serde_json::json;
+use std::time::Duration;
 
-use super::start;
+use super::session::{Heard, Session};
+use super::traffic::{Manner, Publishers, expect_whole, subscribe};
+use super::{durable, member};
 use crate::dialect::Dialect;
-use crate::peer::Peer;
-use crate::support::Server;
 
-async fn send(server: &Server, target: &str, text: &str) {
-    server.rest().post(&format!("/api/hubs/chat/{target}/:send")).text(text).expect(202).await;
+/// Numbers that are acknowledged before and after the kill.
+const FLOWING: u64 = 100;
+const DIALECTS: [Dialect; 2] = [Dialect::Json, Dialect::Protobuf];
+
+#[tokio::test]
+async fn sessions_of_a_killed_node_go_on_and_miss_nothing() {
+    let mut nodes = durable();
+    let mut publishers = Publishers::none();
+    let (mut subscribers, mut targets) = (Vec::new(), vec![String::new()]);
+    for dialect in DIALECTS {
+        let session = nodes.session(1, dialect, member().user("ann").group("one").group("two")).await;
+        targets.push(format!("connections/{}/", session.id()));
+        subscribers.push((format!("{dialect:?} of node 1"), subscribe(session)));
+    }
+    let elsewhere = nodes.session(2, Dialect::Json, member().user("bob").group("one").group("two")).await;
+    let elsewhere = subscribe(elsewhere);
+    targets.extend(["groups/one/".to_owned(), "users/ann/".to_owned()]);
+    publishers.call(nodes.address(2), targets);
+    for (name, node) in [("of node 1", 1), ("of node 3", 3)] {
+        let session = nodes.session(node, DIALECTS[node / 2], member()).await;
+        publishers.publish(name, session, if node == 1 { "one" } else { "two" }, Manner::default());
+    }
+    publishers.flow(FLOWING).await;
+    nodes.kill(1);
+    publishers.flow(FLOWING).await;
+    let acknowledged = publishers.finish(nodes.address(3)).await;
+    for (who, subscriber) in subscribers {
+        let (_, mut seen) = super::soon("the farewell", subscriber).await.unwrap();
+        // Each has its own.
+        let mut due = acknowledged.clone();
+        due.retain(|name, _| !name.starts_with("rest to connections/") || seen.contains_key(name));
+        assert_eq!(seen.keys().filter(|name| name.starts_with("rest to connections/")).count(), 1, "{who}");
+        expect_whole(&who, &seen, &due);
+        seen.retain(|name, _| !acknowledged.contains_key(name));
+        assert!(seen.is_empty(), "{who}: {seen:?}");
+    }
+    let (_, seen) = super::soon("the farewell", elsewhere).await.unwrap();
+    let mut due = acknowledged;
+    due.retain(|name, _| !name.starts_with("rest to connections/") && name != "rest to users/ann/");
+    expect_whole("a member of node 2", &seen, &due);
 }
 
-/// Connects to a node of its own, which is then killed.
-async fn it_goes_on_after_its_node_was_killed(dialect: Dialect) {
-    let (mut cluster, servers, _file) = start();
-    let mut peer = Peer::connect(&servers[0], dialect).await;
-    peer.send(json!({"type": "joinGroup", "group": "h", "ackId": 1})).await;
-    assert_eq!(peer.next().await["success"], true);
-    let targets = ["groups/h".to_owned(), "users/ann".to_owned(), format!("connections/{}", peer.ticket.id)];
-    // It has these and acknowledges some.
-    for (target, number) in targets.iter().zip(1..) {
-        send(&servers[number % 3], target, target).await;
-        peer.expect(target, number as u64).await;
+#[tokio::test]
+async fn a_client_whose_node_is_killed_while_it_publishes_is_heard_once() {
+    let mut nodes = durable();
+    let mut subscribers = Vec::new();
+    for node in [2, 3] {
+        let session = nodes.session(node, Dialect::Json, member().group("one")).await;
+        subscribers.push((format!("a member of node {node}"), subscribe(session)));
     }
-    peer.acknowledge(2).await;
-    let ticket = peer.lose();
-    // These come while it has no socket, some while its node lives and some when it does not any more.
-    for target in &targets {
-        send(&servers[1], target, "while it lived").await;
+    let mut publishers = Publishers::none();
+    for (number, dialect) in [0, 1, 2, 3].map(|number| (number, DIALECTS[number % 2])) {
+        let session = nodes.session(1, dialect, member()).await;
+        // Many are under way when the node ends, and there is little to do for it until then.
+        let manner = Manner { in_flight: 10, pace: Duration::from_millis(40) };
+        publishers.publish(&format!("publisher {number}"), session, "one", manner);
     }
-    cluster.node_mut(1).kill();
-    for target in &targets {
-        send(&servers[2], target, "after that").await;
+    publishers.flow(FLOWING).await;
+    nodes.kill(1);
+    publishers.flow(FLOWING).await;
+    let acknowledged = publishers.finish(nodes.address(2)).await;
+    for (who, subscriber) in subscribers {
+        expect_whole(&who, &super::soon("the farewell", subscriber).await.unwrap().1, &acknowledged);
     }
-    peer = ticket.recover(&servers[1]).await;
-    peer.expect(&targets[2], 3).await;
-    for (text, first) in [("while it lived", 4), ("after that", 7)] {
-        for number in first..first + 3 {
-            peer.expect(text, number).await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_just_before_the_kill_holds() {
+    const CLIENTS: usize = 10;
+    let mut nodes = durable();
+    let mut sessions = Vec::new();
+    for number in 0..CLIENTS {
+        let session = nodes.session(1, DIALECTS[number % 2], member().group("left")).await;
+        sessions.push(session);
+    }
+    for (number, session) in sessions.iter_mut().enumerate() {
+        let group = format!("g{number}");
+        session.send(&serde_json::json!({"type": "joinGroup", "group": group, "ackId": 1})).await;
+        session.send(&serde_json::json!({"type": "leaveGroup", "group": "left", "ackId": 2})).await;
+    }
+    for session in &mut sessions {
+        for expected in [1, 2] {
+            assert!(matches!(acknowledged(session).await, Some(id) if id == expected));
         }
     }
-    // It goes on, and moves on.
-    for (number, (from, to)) in (10..).zip([(1, 2), (2, 1)]) {
-        send(&servers[from], "groups/h", "then").await;
-        peer.expect("then", number).await;
-        peer.acknowledge(number).await;
-        peer = peer.lose().recover(&servers[to]).await;
+    nodes.kill(1);
+    for (number, session) in sessions.iter_mut().enumerate() {
+        while !matches!(session.hear().await, Heard::Lost) {}
+        session.come_back().await;
+        nodes.send(3, "groups/left", "to those who have not left").await;
+        nodes.send(2, &format!("groups/g{number}"), "to who has joined").await;
+        let message = super::soon("the message", session.next_message()).await;
+        assert_eq!(message["data"], "to who has joined", "client {number}");
     }
-    peer.expect_nothing_before_pong().await;
-    drop(cluster);
+}
+
+/// The ack id of the next request that is done.
+async fn acknowledged(session: &mut Session) -> Option<u64> {
+    loop {
+        match session.hear().await {
+            Heard::Ack(id, true) => return Some(id),
+            Heard::Ack(_, false) | Heard::Lost => return None,
+            Heard::Message(_) | Heard::Nothing => {}
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_json_client_goes_on_after_its_node_was_killed() {
-    it_goes_on_after_its_node_was_killed(Dialect::Json).await;
-}
-
-#[tokio::test]
-async fn a_protobuf_client_goes_on_after_its_node_was_killed() {
-    it_goes_on_after_its_node_was_killed(Dialect::Protobuf).await;
+async fn a_session_outlives_one_node_after_another() {
+    let mut nodes = durable();
+    let session = nodes.session(1, Dialect::Json, member().group("one")).await;
+    let subscriber = subscribe(session);
+    let mut publishers = Publishers::none();
+    publishers.call(nodes.address(3), vec!["groups/one/".to_owned()]);
+    publishers.flow(20).await;
+    nodes.kill(1);
+    publishers.flow(200).await;
+    nodes.kill(2);
+    publishers.flow(200).await;
+    let acknowledged = publishers.finish(nodes.address(3)).await;
+    expect_whole("the member", &super::soon("the farewell", subscriber).await.unwrap().1, &acknowledged);
 }

@@ -1,0 +1,45 @@
+//! A connection that has ended in an orderly way leaves nothing that can be taken up.
+
+use super::{durable, member};
+use crate::dialect::Dialect;
+use crate::peer::{Peer, ended};
+use crate::support::{Frame, Server};
+
+#[tokio::test]
+async fn who_has_ended_is_not_taken_up_by_anybody() {
+    for dialect in [Dialect::Json, Dialect::Protobuf] {
+        let mut nodes = durable();
+        let spec = || member().offer(dialect.subprotocol()).group("one");
+        let mut left = Peer::connect_as(&nodes.server(1), dialect, &spec()).await;
+        let closed = Peer::connect_as(&nodes.server(1), dialect, &spec()).await;
+        // What they have not acknowledged is kept as long as they are there.
+        nodes.send(2, "groups/one", "said").await;
+        left.expect("said", 1).await;
+        left.socket.send(&Frame::close(1000, "bye")).await;
+        while left.socket.try_read_frame().await.is_some() {}
+        let path = format!("/api/hubs/chat/connections/{}", closed.ticket.id);
+        nodes.server(3).rest().delete(&path).expect(204).await;
+        let tickets = [left.ticket, closed.ticket];
+        let refused = async |server: &Server, why: &str| {
+            for ticket in &tickets {
+                ended(server, &ticket.id).await;
+                ticket.expect_refused(server, why).await;
+            }
+        };
+        refused(&nodes.server(2), "its node is there").await;
+        nodes.kill(1);
+        let gone = || tickets[0].clone();
+        // Until the others know that the node is gone they may say that nobody knows.
+        super::soon("a certain answer", async {
+            loop {
+                let offer = [("Sec-WebSocket-Protocol", dialect.subprotocol())];
+                if gone().try_recover(&nodes.server(2), &offer).await.1.status == 101 {
+                    return;
+                }
+            }
+        })
+        .await;
+        refused(&nodes.server(2), "its node is gone").await;
+        refused(&nodes.server(3), "its node is gone").await;
+    }
+}

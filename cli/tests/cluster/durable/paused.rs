@@ -1,0 +1,96 @@
+//! A node is only paused, so long that the others take it for lost. When it goes on it must not disturb what others have
+//! taken over.
+
+use std::time::Duration;
+
+use super::session::{Heard, Session};
+use super::traffic::{Manner, Publishers, expect_whole, subscribe};
+use super::{durable, member};
+use crate::dialect::Dialect;
+use crate::support::{Opcode, RawSocket};
+
+/// Longer than it takes until the others are sure, and until whatever the node has to do is overdue.
+const PAUSED: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_who_have_left_it() {
+    let nodes = durable();
+    let listener = |dialect| nodes.session(1, dialect, member().group("one"));
+    let listeners = [listener(Dialect::Json).await, listener(Dialect::Protobuf).await];
+    let elsewhere = subscribe(nodes.session(2, Dialect::Json, member().group("one")).await);
+    let publisher = nodes.session(1, Dialect::Json, member()).await;
+    let mut publishers = Publishers::none();
+    publishers.call(nodes.address(3), vec!["groups/one/".to_owned()]);
+    publishers.flow(20).await;
+
+    nodes.pause(1);
+    let mut publisher = publisher;
+    // It lies in the socket of a node that reads it when it goes on, and by then it has been said elsewhere.
+    for number in 1..=5 {
+        publisher.send(&super::publication("one", ("early", number))).await;
+    }
+    let mut old_sockets = Vec::new();
+    let mut subscribers = Vec::new();
+    for mut session in listeners {
+        old_sockets.push(session.leave().unwrap());
+        subscribers.push(subscribe(session));
+    }
+    let old = publisher.leave().unwrap();
+    publisher.come_back().await;
+    for number in 1..=5 {
+        publisher.send(&super::publication("one", ("early", number))).await;
+        super::soon("the ack", super::acknowledged(&mut publisher, number)).await;
+    }
+    tokio::time::sleep(PAUSED).await;
+    nodes.resume(1);
+    let quiet = old_sockets.into_iter().map(|socket| tokio::spawn(expect_nothing_more(socket)));
+    let quiet: Vec<_> = quiet.collect();
+    publishers.flow(100).await;
+    let manner = Manner { in_flight: 5, ..Manner::default() };
+    publishers.publish("of node 1 again", nodes.session(1, Dialect::Json, member()).await, "one", manner);
+    publishers.flow(100).await;
+    let mut acknowledged = publishers.finish(nodes.address(2)).await;
+    acknowledged.insert("early".to_owned(), (1..=5).collect());
+    subscribers.push(elsewhere);
+    for subscriber in subscribers {
+        let (_, seen) = super::soon("the farewell", subscriber).await.unwrap();
+        expect_whole("a member", &seen, &acknowledged);
+        assert_eq!(seen["early"], [1, 2, 3, 4, 5]);
+    }
+    for quiet in quiet {
+        super::soon("the end of a socket", quiet).await.unwrap();
+    }
+    drop(old);
+}
+
+/// A socket on which nobody is served any more: it ends, and until then there is nothing but pings.
+async fn expect_nothing_more(mut socket: RawSocket) {
+    while let Some(frame) = socket.try_read_frame().await {
+        let is_message = matches!(frame.opcode, Opcode::TEXT | Opcode::BINARY);
+        assert!(!is_message, "the old node serves: {frame:?}");
+        if frame.opcode == Opcode::CLOSE {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_client_waits_for_its_node_goes_on_there() {
+    let nodes = durable();
+    let mut session = nodes.session(1, Dialect::Json, member().group("one")).await;
+    nodes.pause(1);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    nodes.send(2, "groups/one", "meanwhile").await;
+    nodes.resume(1);
+    assert_eq!(super::soon("the message", next_on_the_socket(&mut session)).await, "meanwhile");
+}
+
+async fn next_on_the_socket(session: &mut Session) -> String {
+    loop {
+        match session.hear().await {
+            Heard::Message(message) => return message["data"].as_str().unwrap().to_owned(),
+            Heard::Lost => panic!("its socket has ended"),
+            Heard::Ack(..) | Heard::Nothing => {}
+        }
+    }
+}
