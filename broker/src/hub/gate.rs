@@ -28,8 +28,18 @@ pub(super) struct Gate {
     written: Version,
     /// Nothing that others send reaches it any more: it is to go on from its record.
     is_behind: bool,
-    /// Frames without a number, with the version that has to be written before.
-    withheld: VecDeque<(Version, Rc<Parcel>)>,
+    /// Frames without a number, in their order.
+    withheld: VecDeque<Withheld>,
+}
+
+/// A frame that is kept back.
+#[derive(Debug)]
+struct Withheld {
+    /// What has to be written before.
+    version: Version,
+    /// The message behind which it goes.
+    behind: SequenceId,
+    parcel: Rc<Parcel>,
 }
 
 /// What is to be written of the durable members of a shard.
@@ -111,17 +121,12 @@ impl Shard {
         let Some(gate) = member.gate.as_deref_mut() else { return };
         gate.written = gate.written.max(version);
         member.outbox.limit(up_to);
-        let mut free = Vec::new();
-        while let Some((_, parcel)) = gate.withheld.pop_front_if(|(version, _)| *version <= gate.written) {
-            free.push(parcel);
+        while let Some(Withheld { behind, parcel, .. }) =
+            gate.withheld.pop_front_if(|withheld| withheld.version <= gate.written)
+        {
+            member.outbox.push_behind(parcel, behind);
         }
-        if member.is_suspended {
-            return;
-        }
-        for parcel in free {
-            self.queue.push(key, member, parcel);
-        }
-        if !member.outbox.is_empty() {
+        if !member.is_suspended && !member.outbox.is_empty() {
             self.queue.note(key, member);
         }
     }
@@ -162,7 +167,8 @@ impl Member {
     pub(super) fn withhold(&mut self, parcel: Rc<Parcel>) -> Option<Rc<Parcel>> {
         match self.gate.as_deref_mut() {
             Some(gate) if gate.changed > gate.written => {
-                gate.withheld.push_back((gate.changed, parcel));
+                let behind = self.outbox.window().map_or(SequenceId(0), |window| window.last());
+                gate.withheld.push_back(Withheld { version: gate.changed, behind, parcel });
                 None
             }
             _ => Some(parcel),
@@ -185,10 +191,8 @@ impl Member {
     pub(super) fn open_gate(&mut self) {
         let Some(gate) = self.gate.take() else { return };
         self.outbox.lift_limit();
-        if !self.is_suspended {
-            for (_, parcel) in gate.withheld {
-                self.outbox.push(parcel, VecDeque::new);
-            }
+        for Withheld { behind, parcel, .. } in gate.withheld {
+            self.outbox.push_behind(parcel, behind);
         }
     }
 }

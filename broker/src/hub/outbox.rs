@@ -70,6 +70,17 @@ impl Outbox {
         }
     }
 
+    /// Adds a frame without a number behind a message, and behind the frames that go there already.
+    pub(super) fn push_behind(&mut self, parcel: Rc<Parcel>, message: SequenceId) {
+        let Some(window) = &mut self.window else { return };
+        // What the socket has begun to take stays first.
+        let first = usize::from(self.taken > 0).min(self.frames.len());
+        let place = window.marks().position(|mark| mark > message).unwrap_or(self.frames.len()).max(first);
+        window.mark_at(place, message);
+        self.bytes += parcel.len(NONE);
+        self.frames.insert(place, parcel);
+    }
+
     /// Adds a frame without a number before all others.
     pub(super) fn push_first(&mut self, parcel: Rc<Parcel>) {
         self.bytes += parcel.len(NONE);

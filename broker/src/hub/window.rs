@@ -405,6 +405,12 @@ impl Window {
         self.exceptions.get_or_insert_default().marks.push_back(last);
     }
 
+    /// The same for one that is queued at this place, and goes behind this message.
+    pub(super) fn mark_at(&mut self, place: usize, message: SequenceId) {
+        let marks = &mut self.exceptions.get_or_insert_default().marks;
+        marks.insert(place.min(marks.len()), message.0);
+    }
+
     /// The same for one that is queued first: it goes before them.
     pub(super) fn mark_first(&mut self) {
         self.exceptions.get_or_insert_default().marks.push_front(0);

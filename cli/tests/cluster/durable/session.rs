@@ -124,8 +124,13 @@ impl Session {
         let offer = [("Sec-WebSocket-Protocol", self.ticket.dialect.subprotocol())];
         while self.socket.is_none() {
             assert!(Instant::now() < end, "no node takes the connection up within {TRIES:?}");
-            let server = Server::at(self.others[self.attempts % self.others.len()]);
+            let address = self.others[self.attempts % self.others.len()];
             self.attempts += 1;
+            if tokio::net::TcpStream::connect(address).await.is_err() {
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+            let server = Server::at(address);
             let (socket, response) = self.ticket.try_recover(&server, &offer).await;
             match response.status {
                 101 => self.socket = Some(socket),
