@@ -1,5 +1,6 @@
 //! One message to all members of a target, encoded once for each encoding that any of them needs.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -9,13 +10,15 @@ use tokio::time::Instant;
 use codec::filter::{Filter, Subject};
 use codec::ids::{ConnectionId, HubName};
 use codec::message::{Downstream, GroupStateExtent, Origin};
-use codec::subprotocol::Encoding;
+use codec::subprotocol::{Encoding, Subprotocol};
 use codec::websocket::Frame;
 
 use super::handover::Held;
 use super::member::{Member, MemberKey};
 use super::parcel::{NONE, Parcel};
+use super::queue::{DELIVERY_KINDS, kind_of};
 use super::roster::{Directory, Roster, RosterKey};
+use super::run::{Run, Runs};
 use super::shard::Shard;
 use crate::model::command::{Body, Command, Identity, Target, Topic};
 
@@ -101,27 +104,47 @@ fn message(command: &Command) -> Option<Downstream> {
 /// The frames of one fan-out on one worker, shared without atomic counting.
 pub(super) struct Parcels<'a> {
     outgoing: &'a Outgoing,
-    made: [Option<Rc<Parcel>>; Encoding::COUNT],
+    /// Where those that windows keep go on, if it is in the place of all that the roster is sent.
+    runs: Option<&'a RefCell<Runs>>,
+    made: [Option<Made>; DELIVERY_KINDS],
+}
+
+struct Made {
+    parcel: Rc<Parcel>,
+    /// Lives until the windows have it.
+    _run: Option<Rc<Run>>,
 }
 
 impl<'a> Parcels<'a> {
-    pub(super) fn of(outgoing: &'a Outgoing) -> Self {
-        Self { outgoing, made: Default::default() }
+    pub(super) fn of(outgoing: &'a Outgoing, runs: Option<&'a RefCell<Runs>>) -> Self {
+        Self { outgoing, runs, made: Default::default() }
     }
 
-    pub(super) fn get(&mut self, encoding: Encoding) -> Option<&Rc<Parcel>> {
-        let place = &mut self.made[encoding.index()];
+    /// The frame for members of this kind.
+    #[inline]
+    pub(super) fn get(&mut self, subprotocol: Option<Subprotocol>) -> Option<&Rc<Parcel>> {
+        let place = &mut self.made[kind_of(subprotocol)];
         if place.is_none() {
-            let frame = self.outgoing.frame(encoding)?;
-            *place = Some(Rc::new(Parcel::of(encoding, frame, self.outgoing.expires_at)));
+            *place = Some(make(self.outgoing, self.runs, subprotocol)?);
         }
-        place.as_ref()
+        place.as_ref().map(|made| &made.parcel)
     }
 
     /// Bytes of the longest frame that anybody has received.
     pub(super) fn longest(&self) -> usize {
-        self.made.iter().flatten().map(|parcel| parcel.len(NONE)).max().unwrap_or_default()
+        self.made.iter().flatten().map(|made| made.parcel.len(NONE)).max().unwrap_or_default()
     }
+}
+
+fn make(outgoing: &Outgoing, runs: Option<&RefCell<Runs>>, subprotocol: Option<Subprotocol>) -> Option<Made> {
+    let encoding = Encoding::of(subprotocol);
+    let parcel = Rc::new(Parcel::of(encoding, outgoing.frame(encoding)?, outgoing.expires_at));
+    let is_kept = subprotocol.is_some_and(Subprotocol::is_reliable);
+    let run = is_kept.then(|| match runs {
+        Some(runs) => runs.borrow_mut().add(encoding, &parcel),
+        None => Run::alone(&parcel),
+    });
+    Some(Made { parcel, _run: run })
 }
 
 impl Shard {
@@ -134,15 +157,15 @@ impl Shard {
         if let Body::GroupState(item) = body {
             return self.deliver_state(outgoing, item);
         }
-        let (selected, keys);
+        let keys = self.keys_of(hub, target);
+        let selected;
         let receivers = if excluded.is_empty() && filter.is_none() {
-            keys = self.keys_of(hub, target);
             keys.in_rosters(&self.rosters)
         } else {
             selected = self.select(hub, target, excluded, filter.as_ref());
             &selected
         };
-        let mut parcels = Parcels::of(outgoing);
+        let mut parcels = Parcels::of(outgoing, keys.runs(&self.rosters));
         for &key in receivers {
             if self.handovers.knows(key, outgoing.command(), outgoing.identity()) {
                 continue;
@@ -150,7 +173,7 @@ impl Shard {
             let Some(member) = self.members.get_mut(key) else {
                 continue;
             };
-            let Some(parcel) = parcels.get(member.encoding()) else {
+            let Some(parcel) = parcels.get(member.subprotocol) else {
                 continue;
             };
             self.queue.count_delivery(member);
@@ -166,7 +189,7 @@ impl Shard {
             return self.deliver_state_to(&outgoing, item, |receiver| receiver == key);
         }
         if let Some(member) = self.members.get_mut(key)
-            && let Some(parcel) = Parcels::of(&outgoing).get(member.encoding())
+            && let Some(parcel) = Parcels::of(&outgoing, None).get(member.subprotocol)
         {
             self.queue.count_delivery(member);
             self.queue.send(key, member, parcel, None, Some(&outgoing));
@@ -234,6 +257,14 @@ impl Keys {
             Self::None => &[],
             Self::One(key) => key,
             Self::Roster(roster) => &rosters[*roster].members,
+        }
+    }
+
+    /// What reliable members of the target keep together, if there may be several.
+    fn runs<'a>(&self, rosters: &'a SlotMap<RosterKey, Roster>) -> Option<&'a RefCell<Runs>> {
+        match self {
+            Self::None | Self::One(_) => None,
+            Self::Roster(roster) => Some(&rosters[*roster].runs),
         }
     }
 }

@@ -280,7 +280,7 @@ impl Shard {
             return;
         };
         let slot = StateSlot { group: group.clone(), owner: Some(item.connection_id.clone()) };
-        let mut parcels = Parcels::of(outgoing);
+        let mut parcels = Parcels::of(outgoing, None);
         for (&key, subscription) in states.subscribers.iter_mut().filter(|(key, _)| is_meant(**key)) {
             if self.handovers.knows(key, command, outgoing.identity()) {
                 continue;
@@ -292,7 +292,7 @@ impl Shard {
             let Some(member) = self.members.get_mut(key) else {
                 continue;
             };
-            let Some(parcel) = parcels.get(member.encoding()) else {
+            let Some(parcel) = parcels.get(member.subprotocol) else {
                 continue;
             };
             self.queue.count_delivery(member);

@@ -20,6 +20,7 @@ mod presence;
 mod queue;
 mod reply_slot;
 mod roster;
+mod run;
 mod shard;
 mod window;
 

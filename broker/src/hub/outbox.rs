@@ -108,11 +108,11 @@ impl Outbox {
             return Ok(());
         };
         if self.taken == 0 && slot.is_none() {
-            return window.push(parcel, limits, spare);
+            return window.push(parcel, limits);
         }
         let pushed = self.change(|window| match slot {
-            None => window.push(parcel, limits, spare),
-            Some(slot) => window.push_state(parcel, slot, limits, spare),
+            None => window.push(parcel, limits),
+            Some(slot) => window.push_state(parcel, slot, limits),
         });
         pushed.unwrap_or(Ok(()))
     }
@@ -273,13 +273,11 @@ impl Outbox {
         self.change(|window| window.drop_expired(now));
     }
 
-    /// Gives a buffer back if it is empty.
+    /// Gives the buffer back if it is empty.
     #[inline]
     pub fn take_buffer(&mut self) -> Option<Buffer> {
-        if self.frames.is_empty() && self.frames.capacity() > 0 {
-            return Some(std::mem::take(&mut self.frames));
-        }
-        self.window.as_mut().and_then(|window| window.take_buffer())
+        let is_unused = self.frames.is_empty() && self.frames.capacity() > 0;
+        is_unused.then(|| std::mem::take(&mut self.frames))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Outboxes keep nothing of a message but a pointer to its parcel. The bytes that hold a member's own sequence id are
 //! made when the socket takes them.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::time::Duration;
 
 use codec::MAX_HEAD;
@@ -13,6 +13,7 @@ use codec::websocket::{Frame, Opcode};
 use tokio::time::Instant;
 
 use super::gather::{Full, Gather};
+use super::run::Spot;
 
 /// The sequence id of a frame that has none.
 pub(super) const NONE: SequenceId = SequenceId(0);
@@ -29,6 +30,8 @@ pub struct Parcel {
     head: RefCell<Head>,
     expires_at: Option<Instant>,
     encoding: Encoding,
+    /// Where windows find it, if it has its place among other messages.
+    spot: OnceCell<Spot>,
 }
 
 /// What stands before the bytes that all members share, for one sequence id.
@@ -53,7 +56,8 @@ impl Parcel {
     pub(super) fn of(encoding: Encoding, frame: &Frame, expires_at: Option<Instant>) -> Self {
         let head = Head { id: NONE, bytes: [0; MAX_HEAD], len: 0, replaced: 0 };
         let len = (head.id, frame.bytes().len());
-        Self { frame: frame.clone(), encoding, expires_at, head: RefCell::new(head), len: Cell::new(len) }
+        let (head, len) = (RefCell::new(head), Cell::new(len));
+        Self { frame: frame.clone(), encoding, expires_at, head, len, spot: OnceCell::new() }
     }
 
     /// The same of a message whose content another node has encoded.
@@ -86,6 +90,17 @@ impl Parcel {
         let len = sequenced.map_or(self.frame.bytes().len(), |sequenced| sequenced.wire_len());
         self.len.set((id, len));
         len
+    }
+
+    /// Notes where it stands among others. The first place is the one that counts.
+    pub(super) fn stands(&self, spot: Spot) {
+        self.spot.get_or_init(|| spot);
+    }
+
+    /// Where it stands among others, if it does.
+    #[inline]
+    pub(super) fn spot(&self) -> Option<&Spot> {
+        self.spot.get()
     }
 
     /// Whether it may be of no use one day.

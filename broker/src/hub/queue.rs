@@ -18,8 +18,7 @@ use super::window::{Overrun, StateSlot, WindowLimits};
 
 /// Frames that the empty buffers kept for the next flush have room for, all together; more are freed.
 const MAX_SPARE: usize = 4096 * 64;
-/// Largest buffer kept, in frames: that of a reliable client who acknowledges some hundred messages at a time. What a
-/// burst made larger is freed.
+/// Largest buffer kept, in frames. What a burst made larger is freed.
 const MAX_SPARE_LEN: usize = 512;
 /// Frames queued since the last flush after which the worker should flush in the middle of a turn.
 const MANY_FRAMES: usize = 65_536;
@@ -32,9 +31,16 @@ const ANSWER_TIME: Duration = Duration::from_millis(1500);
 
 /// Kinds of members that deliveries are counted for: those without a subprotocol, then each subprotocol.
 pub const DELIVERY_KINDS: usize = Subprotocol::ALL.len() + 1;
+
 /// Control frames, and their bytes, that may wait for a reliable connection beside what its window holds
 /// (`limits.md` 3).
 const CONTROL_FRAMES: OutboxLimits = OutboxLimits { messages: 32, bytes: 64 << 10 };
+
+/// The place of a kind of members in a table with one for each.
+#[inline]
+pub(super) fn kind_of(subprotocol: Option<Subprotocol>) -> usize {
+    subprotocol.map_or(0, |subprotocol| subprotocol.index() + 1)
+}
 
 /// What may wait for one connection.
 #[derive(Debug, Clone, Copy)]
@@ -218,13 +224,13 @@ impl Queue {
     }
 
     pub(super) fn count_delivery(&mut self, member: &Member) {
-        self.deliveries[member.subprotocol.map_or(0, |subprotocol| subprotocol.index() + 1)] += 1;
+        self.deliveries[kind_of(member.subprotocol)] += 1;
     }
 
     /// Takes empty buffers back.
     #[inline]
     pub(super) fn reclaim(&mut self, member: &mut Member) {
-        while let Some(buffer) = member.outbox.take_buffer() {
+        if let Some(buffer) = member.outbox.take_buffer() {
             self.spare.put(buffer);
         }
     }

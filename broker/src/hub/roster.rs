@@ -3,6 +3,8 @@
 //! A roster is a dense array, so that a fan-out walks it straight; each member knows its position in every roster, so
 //! that leaving costs no search.
 
+use std::cell::RefCell;
+
 use hashbrown::HashMap;
 use slotmap::SlotMap;
 
@@ -10,6 +12,7 @@ use codec::ids::{ConnectionId, GroupName, UserId};
 
 use super::group_state::RosterStates;
 use super::member::{Member, MemberKey};
+use super::run::Runs;
 use crate::model::command::{Target, Topic};
 
 slotmap::new_key_type! {
@@ -31,6 +34,8 @@ pub(super) struct Roster {
     pub(super) members: Vec<MemberKey>,
     /// What they show and see, if any of them does.
     pub(super) states: Option<Box<RosterStates>>,
+    /// What reliable members of it keep together.
+    pub(super) runs: RefCell<Runs>,
 }
 
 /// The rosters of one hub by name, and its connections by id.

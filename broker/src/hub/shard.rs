@@ -1,5 +1,6 @@
 //! A worker's part of every hub. Only its worker touches it, so nothing here is locked.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -89,7 +90,12 @@ impl Shard {
         let directory = self.hubs.entry(hub.clone()).or_default();
         let roster_key = directory.roster(target).unwrap_or_else(|| {
             let topic = Topic { hub: hub.clone(), target: target.clone() };
-            let roster = self.rosters.insert(Roster { topic, members: Vec::new(), states: None });
+            let roster = self.rosters.insert(Roster {
+                topic,
+                members: Vec::new(),
+                states: None,
+                runs: RefCell::default(),
+            });
             directory.set_roster(target, roster);
             roster
         });

@@ -12,14 +12,16 @@ use std::rc::Rc;
 use codec::ids::SequenceId;
 use tokio::time::Instant;
 
-use super::outbox::Buffer;
 use super::parcel::Parcel;
+use super::run::Runs;
 use crate::model::portable::KeptMessage;
 use codec::subprotocol::Encoding;
 use exceptions::Exceptions;
+use kept::Kept;
 pub(super) use states::StateSlot;
 
 mod exceptions;
+mod kept;
 mod states;
 
 /// What a window may hold.
@@ -42,7 +44,7 @@ pub(super) struct Overrun;
 #[derive(Debug, Default)]
 pub(super) struct Window {
     /// In the order of their numbers, which follow each other unless the exceptions say otherwise.
-    kept: Buffer,
+    kept: Kept,
     /// Number of the last message that there was, 0 before the first.
     last: u64,
     /// Bytes of those that are kept.
@@ -56,27 +58,19 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Gives a message the next number and keeps it. `spare` gives an empty buffer when the window has none.
+    /// Gives a message the next number and keeps it.
     ///
     /// # Errors
     /// When it does not fit; from then on the window takes nothing.
     #[inline]
-    pub(super) fn push(
-        &mut self,
-        parcel: &Rc<Parcel>,
-        limits: WindowLimits,
-        spare: impl FnOnce() -> Buffer,
-    ) -> Result<(), Overrun> {
+    pub(super) fn push(&mut self, parcel: &Rc<Parcel>, limits: WindowLimits) -> Result<(), Overrun> {
         let len = parcel.len(SequenceId(self.last + 1));
         if self.is_overrun() || !self.fits(len, limits) {
             self.make_fit(len, limits)?;
         }
-        if self.kept.capacity() == 0 {
-            self.kept = spare();
-        }
         self.last += 1;
         self.bytes += count(len);
-        self.kept.push_back(Rc::clone(parcel));
+        self.kept.push(parcel, count(len));
         if self.exceptions.is_some() || parcel.expires() {
             self.exceptions.get_or_insert_default().pushed(self.last, parcel);
         }
@@ -141,17 +135,11 @@ impl Window {
     pub(super) fn acknowledge(&mut self, up_to: SequenceId) {
         let gone = self.count_up_to(up_to);
         let bytes = if gone == self.kept.len() {
-            self.kept.clear();
+            self.kept = Kept::default();
             self.bytes
         } else {
-            let first = self.last + 1 - self.kept.len() as u64;
-            let gone = self.kept.drain(..gone);
-            match self.exceptions.as_mut().and_then(|exceptions| exceptions.numbers.as_ref()) {
-                None => gone.zip(first..).map(|(parcel, number)| count(parcel.len(SequenceId(number)))).sum(),
-                Some(numbers) => {
-                    gone.zip(numbers).map(|(parcel, &number)| count(parcel.len(SequenceId(number)))).sum()
-                }
-            }
+            let number_at = numbering(self.exceptions.as_deref(), self.first());
+            self.kept.drop_front(gone, number_at)
         };
         self.bytes -= bytes;
         // Whatever is acknowledged unwritten is never written.
@@ -176,7 +164,7 @@ impl Window {
 
     fn drop_expired_from(&mut self, from: usize, now: Instant) {
         let some_expire = self.exceptions.as_ref().is_some_and(|exceptions| exceptions.some_expire);
-        if some_expire && self.kept.range(from..).any(|parcel| parcel.has_expired(now)) {
+        if some_expire && self.kept.from(from).any(|parcel| parcel.has_expired(now)) {
             self.retain(|position, parcel| position < from || !parcel.has_expired(now));
         }
     }
@@ -187,10 +175,12 @@ impl Window {
         let mut numbers = self.take_numbers(all.len());
         let written = std::mem::take(&mut self.written);
         (self.bytes, self.written_bytes) = (0, 0);
-        let mut position = 0;
-        let mut left = VecDeque::with_capacity(all.len());
+        let mut left = Kept::default();
+        let mut parcels = all.from(0).enumerate();
         numbers.retain(|&number| {
-            let parcel = &all[position];
+            let Some((position, parcel)) = parcels.next() else {
+                return false;
+            };
             let stays = is_worth_keeping(position, parcel);
             if stays {
                 let len = count(parcel.len(SequenceId(number)));
@@ -199,9 +189,8 @@ impl Window {
                     self.written += 1;
                     self.written_bytes += len;
                 }
-                left.push_back(Rc::clone(parcel));
+                left.push(parcel, len);
             }
-            position += 1;
             stays
         });
         self.kept = left;
@@ -215,17 +204,16 @@ impl Window {
         if before == self.count_up_to(id) {
             return;
         }
-        let mut numbers = self.take_numbers(self.kept.len());
+        let number_at = numbering(self.exceptions.as_deref(), self.first());
+        let bytes = self.kept.remove(before, number_at);
+        let mut numbers = self.take_numbers(self.kept.len() + 1);
         numbers.remove(before);
-        if let Some(parcel) = self.kept.remove(before) {
-            let len = count(parcel.len(id));
-            self.bytes -= len;
-            if before < self.written {
-                self.written -= 1;
-                self.written_bytes -= len;
-            }
-        }
         self.give_numbers(numbers);
+        self.bytes -= bytes;
+        if before < self.written {
+            self.written -= 1;
+            self.written_bytes -= bytes;
+        }
     }
 
     /// How many messages have this number or a smaller one.
@@ -285,11 +273,13 @@ impl Window {
     pub(super) fn import(last: u64, messages: Vec<KeptMessage>, encoding: Encoding, now: Instant) -> Self {
         let mut window = Self { last, ..Self::default() };
         let mut numbers = VecDeque::with_capacity(messages.len());
+        let mut runs = Runs::default();
         for KeptMessage { number, content, time_left, state_of } in messages {
             let id = SequenceId(number);
-            let parcel = Parcel::restored(encoding, &content, time_left.map(|time| now + time));
+            let parcel = Rc::new(Parcel::restored(encoding, &content, time_left.map(|time| now + time)));
+            let len = count(parcel.len(id));
             numbers.push_back(number);
-            window.bytes += count(parcel.len(id));
+            window.bytes += len;
             if parcel.expires() {
                 window.exceptions.get_or_insert_default().some_expire = true;
             }
@@ -297,7 +287,8 @@ impl Window {
                 let states = &mut window.exceptions.get_or_insert_default().states;
                 states.get_or_insert_default().insert(id, &StateSlot { group, owner });
             }
-            window.kept.push_back(Rc::new(parcel));
+            let _run = runs.add(encoding, &parcel);
+            window.kept.push(&parcel, len);
         }
         window.give_numbers(numbers);
         window
@@ -316,11 +307,18 @@ impl Window {
 
     #[inline]
     fn between(&self, position: usize, end: usize) -> impl Iterator<Item = (&Rc<Parcel>, SequenceId)> {
-        let numbers = self.exceptions.as_ref().and_then(|exceptions| exceptions.numbers.as_ref());
-        let first = self.last + 1 - self.kept.len() as u64;
-        let number = move |at: usize| numbers.map_or(first + at as u64, |numbers| numbers[at]);
-        let all = self.kept.range(position..end).zip(position..);
-        all.map(move |(parcel, at)| (parcel, SequenceId(number(at))))
+        let number_at = numbering(self.exceptions.as_deref(), self.first());
+        let mut at = position;
+        self.kept.from(position).take(end - position).map(move |parcel| {
+            at += 1;
+            (parcel, number_at(at - 1))
+        })
+    }
+
+    /// The number of the first message, if they follow each other.
+    #[inline]
+    fn first(&self) -> u64 {
+        self.last + 1 - self.kept.len() as u64
     }
 
     /// How many messages wait and may leave.
@@ -388,7 +386,7 @@ impl Window {
     /// What waits, for a socket that takes leave.
     pub(super) fn unwritten(&self) -> Self {
         let mut rest = Self {
-            kept: self.kept.range(self.written..).cloned().collect(),
+            kept: self.kept.rest(self.written, self.bytes - self.written_bytes),
             last: self.last,
             bytes: self.bytes - self.written_bytes,
             ..Self::default()
@@ -430,18 +428,18 @@ impl Window {
         marks.map(|&number| SequenceId(number))
     }
 
-    /// Gives the buffer back if it is empty.
-    #[inline]
-    pub(super) fn take_buffer(&mut self) -> Option<Buffer> {
-        let is_unused = self.kept.is_empty() && self.kept.capacity() > 0;
-        is_unused.then(|| std::mem::take(&mut self.kept))
-    }
-
     fn release_if_empty(&mut self) {
         if self.kept.is_empty() && self.exceptions.as_mut().is_some_and(|exceptions| exceptions.release()) {
             self.exceptions = None;
         }
     }
+}
+
+/// What tells the numbers of messages by their positions; `first` is that of the first one, if they follow each other.
+#[inline]
+fn numbering(exceptions: Option<&Exceptions>, first: u64) -> impl Fn(usize) -> SequenceId {
+    let numbers = exceptions.and_then(|exceptions| exceptions.numbers.as_ref());
+    move |at| SequenceId(numbers.map_or(first + at as u64, |numbers| numbers[at]))
 }
 
 /// Bytes of a message that has found room.

@@ -11,7 +11,6 @@ use codec::ids::{ConnectionId, GroupName, SequenceId};
 use hashbrown::HashMap;
 
 use super::{Overrun, Window, WindowLimits};
-use crate::hub::outbox::Buffer;
 use crate::hub::parcel::Parcel;
 
 /// What a message tells the state of. A later message of the same slot replaces an earlier one.
@@ -78,11 +77,10 @@ impl Window {
         parcel: &Rc<Parcel>,
         slot: &StateSlot,
         limits: WindowLimits,
-        spare: impl FnOnce() -> Buffer,
     ) -> Result<(), Overrun> {
         let replaced = self.states().map(|states| states.replaced_by(slot)).unwrap_or_default();
         replaced.into_iter().for_each(|id| self.drop_state(id));
-        self.push(parcel, limits, spare)?;
+        self.push(parcel, limits)?;
         let exceptions = self.exceptions.get_or_insert_default();
         exceptions.states.get_or_insert_default().insert(SequenceId(self.last), slot);
         Ok(())

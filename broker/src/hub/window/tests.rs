@@ -13,7 +13,7 @@ fn parcel(content: &[u8], expires_at: Option<Instant>) -> Rc<Parcel> {
 
 /// Puts a message in and gives its number.
 fn push(window: &mut Window, content: &[u8], expires_at: Option<Instant>) -> Result<u64, Overrun> {
-    window.push(&parcel(content, expires_at), LIMITS, Buffer::new).map(|()| window.last)
+    window.push(&parcel(content, expires_at), LIMITS).map(|()| window.last)
 }
 
 /// A window with messages of one byte, which take three on the wire.
@@ -53,9 +53,7 @@ fn an_acknowledgement_is_cumulative() {
 fn an_empty_window_owns_no_memory() {
     let mut window = window_with(4);
     window.acknowledge(SequenceId(4));
-    assert!(window.take_buffer().is_some_and(|buffer| buffer.is_empty()), "the worker takes it back");
-    assert!(window.take_buffer().is_none() && window.exceptions.is_none());
-    assert_eq!(window.kept.capacity(), 0);
+    assert!(window.kept.owns_nothing() && window.exceptions.is_none());
 }
 
 #[test]
@@ -95,7 +93,7 @@ fn a_window_says_when_it_fills_by_number_and_by_bytes() {
     let filling = |limits: WindowLimits, content: &[u8]| -> Vec<u64> {
         let mut window = Window::default();
         let push = |_: &u64| {
-            window.push(&parcel(content, None), limits, Buffer::new).unwrap();
+            window.push(&parcel(content, None), limits).unwrap();
             window.is_filling(limits)
         };
         (1..=16).filter(push).collect()
@@ -162,7 +160,7 @@ impl Model {
             Step::Push => {
                 let id = self.sent.len() as u64 + 1;
                 let limits = WindowLimits { messages: usize::MAX, bytes: usize::MAX };
-                self.window.push(&parcel(&id.to_be_bytes(), None), limits, Buffer::new).unwrap();
+                self.window.push(&parcel(&id.to_be_bytes(), None), limits).unwrap();
                 assert_eq!(self.window.last, id);
                 self.sent.push(id);
             }

@@ -127,8 +127,7 @@ fn frames_with_and_without_a_number_leave_as_they_were_queued_wherever_the_socke
         assert_eq!(drain(&mut outbox, step), expected, "{step} bytes at a time");
         assert_eq!(numbers(&outbox), [1, 2, 3, 4], "nothing is acknowledged");
         outbox.acknowledge(SequenceId(4));
-        assert!(outbox.take_buffer().is_some() && outbox.take_buffer().is_some());
-        assert!(outbox.take_buffer().is_none(), "an idle outbox owns no memory");
+        assert!(outbox.take_buffer().is_some() && outbox.take_buffer().is_none());
     }
     check(|_| {}, &[], &[]);
 }

@@ -26,8 +26,8 @@ type Pushed = Option<(&'static str, u128)>;
 
 fn push(window: &mut Window, pushed: Pushed, len: usize) -> Result<(), Overrun> {
     match pushed {
-        None => window.push(&parcel(len), LIMITS, Buffer::new),
-        Some((group, owner)) => window.push_state(&parcel(len), &slot(group, owner), LIMITS, Buffer::new),
+        None => window.push(&parcel(len), LIMITS),
+        Some((group, owner)) => window.push_state(&parcel(len), &slot(group, owner), LIMITS),
     }
 }
 
@@ -104,11 +104,11 @@ proptest! {
                 }
                 // Never so many messages that they would not fit.
                 1 if sent.iter().filter(|(id, slot)| *id > acknowledged && slot.is_none()).count() < 11 => {
-                    prop_assert_eq!(window.push(&parcel(1), limits, Buffer::new), Ok(()));
+                    prop_assert_eq!(window.push(&parcel(1), limits), Ok(()));
                     sent.push((id, None));
                 }
                 _ => {
-                    prop_assert_eq!(window.push_state(&parcel(1), &slot, limits, Buffer::new), Ok(()));
+                    prop_assert_eq!(window.push_state(&parcel(1), &slot, limits), Ok(()));
                     sent.push((id, Some(slot)));
                 }
             }
