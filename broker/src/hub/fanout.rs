@@ -177,7 +177,7 @@ impl Shard {
                 continue;
             };
             self.queue.count_delivery(member);
-            self.queue.send(key, member, parcel, None, Some(outgoing));
+            self.queue.send((key, member), parcel, None, Some(outgoing));
         }
         self.queue.count_message(parcels.longest());
     }
@@ -192,7 +192,7 @@ impl Shard {
             && let Some(parcel) = Parcels::of(&outgoing, None).get(member.subprotocol)
         {
             self.queue.count_delivery(member);
-            self.queue.send(key, member, parcel, None, Some(&outgoing));
+            self.queue.send((key, member), parcel, None, Some(&outgoing));
         }
     }
 

@@ -255,7 +255,7 @@ impl Shard {
         };
         let parcel = Rc::new(Parcel::of(member.encoding(), &frame, None));
         let slot = StateSlot { group: group.clone(), owner };
-        self.queue.send(key, member, &parcel, Some(&slot), None);
+        self.queue.send((key, member), &parcel, Some(&slot), None);
         self.queue.count_message(frame.bytes().len());
     }
 
@@ -296,7 +296,7 @@ impl Shard {
                 continue;
             };
             self.queue.count_delivery(member);
-            self.queue.send(key, member, parcel, Some(&slot), Some(outgoing));
+            self.queue.send((key, member), parcel, Some(&slot), Some(outgoing));
         }
         self.queue.count_message(parcels.longest());
     }

@@ -130,8 +130,7 @@ impl Queue {
     #[inline]
     pub(super) fn send(
         &mut self,
-        key: MemberKey,
-        member: &mut Member,
+        (key, member): (MemberKey, &mut Member),
         parcel: &Rc<Parcel>,
         slot: Option<&StateSlot>,
         source: Option<&Outgoing>,

@@ -197,7 +197,7 @@ impl Shard {
         };
         let parcel = Rc::new(Parcel::of(encoding, &frame, None));
         if is_sequenced {
-            self.queue.send(key, member, &parcel, None, None);
+            self.queue.send((key, member), &parcel, None, None);
             self.queue.count_message(frame.bytes().len());
         } else {
             self.queue.push_when_written(key, member, parcel);

@@ -82,7 +82,7 @@ impl Listener {
     async fn until(&mut self, last: &str) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
         while texts.last().is_none_or(|text| text != last) {
-            texts.extend(text(within("a message", self.arrivals.recv()).await.unwrap()));
+            texts.extend(text(&within("a message", self.arrivals.recv()).await.unwrap()));
         }
         texts
     }
@@ -122,8 +122,8 @@ impl Listener {
 }
 
 /// What members are served, if anything; nothing may be lost.
-fn text(arrival: Arrival) -> Option<String> {
-    match &arrival {
+fn text(arrival: &Arrival) -> Option<String> {
+    match arrival {
         Arrival::Envelope(Envelope { content: Content::Command { command, .. }, .. }, _) => {
             match &command.body {
                 Body::Message { content, .. } => Some(format!("{:?}", content.payload)),
@@ -200,7 +200,7 @@ async fn what_is_repeated_while_connections_are_lost_arrives_once() {
     c.has_heard(&[(&a, last_of_a), (&b, last_of_b)]).await;
     let mut arrived = Vec::new();
     while let Ok(arrival) = c.arrivals.try_recv() {
-        arrived.extend(text(arrival));
+        arrived.extend(text(&arrival));
     }
     arrived.retain(|text| *text != shown("a") && *text != shown("b"));
     arrived.sort_unstable();
