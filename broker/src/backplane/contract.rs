@@ -89,10 +89,12 @@ impl Node {
 
     /// What came next: its group, the number within it, and the one that the bus gave it.
     async fn next(&mut self) -> (Target, u32, Number) {
-        let (envelope, at) = match within("an envelope", self.arrivals.recv()).await.unwrap() {
-            Arrival::Envelope(envelope, at) => (envelope, at),
-            Arrival::Lost(topic) => panic!("lost: {topic:?}"),
-            Arrival::Deaf(partitions) => panic!("deaf: {partitions:?}"),
+        let (envelope, at) = loop {
+            match within("an envelope", self.arrivals.recv()).await.unwrap() {
+                Arrival::Envelope(envelope, at) => break (envelope, at),
+                Arrival::Lost(topic) => panic!("lost: {topic:?}"),
+                Arrival::Deaf(_) => {}
+            }
         };
         match envelope.content {
             Content::Command { command, .. } => match &command.body {

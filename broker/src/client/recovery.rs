@@ -58,7 +58,7 @@ pub(super) struct Reservation {
     place: oneshot::Sender<Arrived>,
 }
 
-/// The connection cannot be had now: who has it does not answer, or it is reserved. The client may try again.
+/// The connection cannot be had now: who has it does not answer. The client may try again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unreachable;
 
@@ -85,10 +85,10 @@ impl Desks {
     }
 
     /// Reserves a connection for a client whose token has been verified, and fetches it if another node has it; nothing
-    /// when there is none, or it is not reliable.
+    /// when there is none, or it is not reliable, or is reserved already.
     ///
     /// # Errors
-    /// When its worker or its node does not answer, or it is reserved already.
+    /// When its worker or its node does not answer.
     pub(super) async fn reserve(
         &self,
         hub: HubName,
@@ -177,16 +177,21 @@ impl Connections {
         }
         let reservation = self.reserve(hub, connection_id);
         // Whoever asked may have gone; the reservation is dropped then.
-        let _ = petition.answer.send(reservation);
+        let _ = petition.answer.send(Ok(reservation));
     }
 
     /// Answers when the connection has come from another node, or is known not to be anywhere.
     async fn answer_when_fetched(self: Rc<Self>, petition: Petition) {
-        let Petition { hub, connection_id, answer } = petition;
-        let fetched = self.fetch_once(&hub, &connection_id, || !answer.is_closed()).await;
-        if !answer.is_closed() {
-            let _ = answer.send(fetched.and_then(|()| self.reserve(&hub, &connection_id)));
+        let Petition { hub, connection_id, answer } = &petition;
+        let fetched = self.fetch_once(hub, connection_id, || !answer.is_closed()).await;
+        if answer.is_closed() {
+            return;
         }
+        if fetched.is_ok() && self.is_reserved(&petition) {
+            return self.answer_later(petition).await;
+        }
+        let answer = fetched.map(|()| self.reserve(hub, connection_id));
+        let _ = petition.answer.send(answer);
     }
 
     /// Answers when the client that is on its way has come or given up, which takes no longer than the answer to its
@@ -214,23 +219,14 @@ impl Connections {
         })
     }
 
-    fn reserve(
-        self: &Rc<Self>,
-        hub: &HubName,
-        connection_id: &ConnectionId,
-    ) -> Result<Option<Reservation>, Unreachable> {
-        let found = self.router.shard().find(hub, connection_id);
-        let connection = found.and_then(|key| self.table.borrow().get(key).cloned());
-        let Some(connection) = connection else { return Ok(None) };
-        let subprotocol = connection.session().subprotocol();
-        let (Some(recovery), Some(subprotocol)) = (&connection.recovery, subprotocol) else {
-            return Ok(None);
-        };
-        // There is such a connection, and whoever has reserved it may not come.
+    fn reserve(self: &Rc<Self>, hub: &HubName, connection_id: &ConnectionId) -> Option<Reservation> {
+        let key = self.router.shard().find(hub, connection_id)?;
+        let connection = self.table.borrow().get(key).cloned()?;
+        let recovery = connection.recovery.as_ref()?;
+        let subprotocol = connection.session().subprotocol()?;
         if recovery.is_reserved.replace(true) {
-            return Err(Unreachable);
+            return None;
         }
-        let key = connection.key;
         // Whoever wanted it elsewhere is late.
         self.router.shard().end_record(key);
         let (place, arriving) = oneshot::channel();
@@ -253,7 +249,7 @@ impl Connections {
                 }
             }
         });
-        Ok(Some(Reservation { subprotocol, place }))
+        Some(Reservation { subprotocol, place })
     }
 
     pub(super) fn has(&self, connection: &Connection) -> bool {
