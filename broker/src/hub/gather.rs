@@ -6,7 +6,7 @@
 use std::io::IoSlice;
 
 /// Longest piece that is copied, in bytes.
-const LONGEST_COPY: usize = 1024;
+pub(super) const LONGEST_COPY: usize = 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -52,21 +52,6 @@ impl<'a, 's> Gather<'a, 's> {
         Ok(())
     }
 
-    /// Adds a copy of the first `len` bytes of a piece. All of it is copied where there is room, because that needs no
-    /// call: what follows is overwritten.
-    #[inline]
-    pub(super) fn copy_start<const N: usize>(&mut self, piece: &[u8; N], len: usize) -> Result<(), Full> {
-        let free = self.room.get_mut(self.copied..).and_then(|room| room.first_chunk_mut());
-        match free {
-            Some(room) if self.count < self.slices.len() => {
-                *room = *piece;
-                self.copied += len;
-                Ok(())
-            }
-            _ => self.copy(&piece[..len]),
-        }
-    }
-
     /// Makes a slice of what was copied. There is a free one, or nothing would have been copied.
     fn seal(&mut self) {
         if self.copied > 0 {
@@ -102,18 +87,6 @@ mod tests {
         assert_eq!(slices.iter().map(|slice| slice.len()).collect::<Vec<_>>(), [3, long.len(), 2]);
         assert_eq!((&*slices[0], &*slices[2]), (&b"abc"[..], &b"de"[..]));
         assert_eq!(slices[1].as_ptr(), long.as_ptr(), "nothing is copied");
-    }
-
-    #[test]
-    fn only_the_start_of_a_piece_is_added_with_much_room_and_with_little() {
-        for len in 3..=8 {
-            let (mut room, mut slices) = ([0; 8], [IoSlice::new(&[]); 1]);
-            let mut gather = Gather::new(&mut room[..len], &mut slices);
-            assert_eq!(gather.copy_start(b"abcd", 2), Ok(()));
-            assert_eq!(gather.copy_start(b"efgh", 1), Ok(()), "{len} bytes of room");
-            assert_eq!(gather.copy_start(b"ijklmnop", 6), Err(Full));
-            assert_eq!(*gather.finish()[0], *b"abe");
-        }
     }
 
     #[test]

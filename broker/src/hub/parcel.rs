@@ -1,7 +1,7 @@
 //! A frame on its way to members, who share it.
 //!
 //! Outboxes keep nothing of a message but a pointer to its parcel. The bytes that hold a member's own sequence id are
-//! made when the socket takes them.
+//! made when the socket takes them, and made again only for a member whose id is another.
 
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use codec::subprotocol::Encoding;
 use codec::websocket::{Frame, Opcode};
 use tokio::time::Instant;
 
-use super::gather::{Full, Gather};
+use super::gather::{Full, Gather, LONGEST_COPY};
 use super::run::Spot;
 
 /// The sequence id of a frame that has none.
@@ -23,27 +23,27 @@ pub(super) const NONE: SequenceId = SequenceId(0);
 #[repr(C)]
 pub struct Parcel {
     /// Bytes on the wire for the id that was asked for last: members who have been sent as many messages have the same.
-    /// Apart from the head so that a fan-out, which asks for every member, need not mark anything as borrowed each time.
+    /// Apart from the bytes so that a fan-out, which asks for every member, need not mark anything as borrowed each time.
     len: Cell<(SequenceId, usize)>,
     frame: Frame,
-    /// What stands before the frame, in the same way.
-    head: RefCell<Head>,
+    /// What a member with a number is sent, in the same way.
+    numbered: RefCell<Numbered>,
     expires_at: Option<Instant>,
     encoding: Encoding,
     /// Where windows find it, if it has its place among other messages.
     spot: OnceCell<Spot>,
 }
 
-/// What stands before the bytes that all members share, for one sequence id.
+/// The bytes that depend on a sequence id. A short frame stands here whole, so that it is copied at once; of a long one
+/// it is the head, and members share the rest.
 #[derive(Debug)]
-#[repr(C)]
-struct Head {
+struct Numbered {
     id: SequenceId,
-    /// How many of the bytes are in use.
-    len: usize,
+    /// Where they begin in the room that a head may need.
+    start: usize,
+    bytes: Vec<u8>,
     /// How many bytes of the frame they replace.
     replaced: usize,
-    bytes: [u8; MAX_HEAD],
 }
 
 impl Parcel {
@@ -54,10 +54,10 @@ impl Parcel {
 
     /// The frame of a message, which reliable members receive with a sequence id.
     pub(super) fn of(encoding: Encoding, frame: &Frame, expires_at: Option<Instant>) -> Self {
-        let head = Head { id: NONE, bytes: [0; MAX_HEAD], len: 0, replaced: 0 };
-        let len = (head.id, frame.bytes().len());
-        let (head, len) = (RefCell::new(head), Cell::new(len));
-        Self { frame: frame.clone(), encoding, expires_at, head, len, spot: OnceCell::new() }
+        let len = Cell::new((NONE, frame.bytes().len()));
+        let numbered = RefCell::new(Numbered { id: NONE, start: 0, bytes: Vec::new(), replaced: 0 });
+        let spot = OnceCell::new();
+        Self { len, frame: frame.clone(), numbered, expires_at, encoding, spot }
     }
 
     /// The same of a message whose content another node has encoded.
@@ -130,35 +130,43 @@ impl Parcel {
         if id == NONE {
             return gather.add(&frame[skip..]);
         }
-        let head = self.head(id);
-        if skip == 0 {
-            gather.copy_start(&head.bytes, head.len)?;
-        } else if skip < head.len {
-            gather.copy(&head.bytes[skip..head.len])?;
+        let numbered = self.numbered(id);
+        let own = &numbered.bytes[numbered.start..];
+        if skip < own.len() {
+            gather.copy(&own[skip..])?;
         }
-        gather.add(&frame[head.replaced + skip.saturating_sub(head.len)..])
+        let shared = &frame[numbered.replaced..];
+        if shared.is_empty() { Ok(()) } else { gather.add(&shared[skip.saturating_sub(own.len())..]) }
     }
 
     #[inline]
-    fn head(&self, id: SequenceId) -> Ref<'_, Head> {
-        let head = self.head.borrow();
-        if head.id == id {
-            return head;
+    fn numbered(&self, id: SequenceId) -> Ref<'_, Numbered> {
+        let numbered = self.numbered.borrow();
+        if numbered.id == id {
+            return numbered;
         }
-        drop(head);
-        self.make_head(id);
-        self.head.borrow()
+        drop(numbered);
+        self.number(id);
+        self.numbered.borrow()
     }
 
     #[inline(never)]
-    fn make_head(&self, id: SequenceId) {
-        let mut head = self.head.borrow_mut();
-        head.id = id;
-        if let Some(sequenced) = codec::sequence(self.encoding, &self.frame, id) {
-            head.len = sequenced.head_len();
-            sequenced.write_head(&mut head.bytes[..sequenced.head_len()]);
-            head.replaced = self.frame.bytes().len() - sequenced.tail().len();
+    fn number(&self, id: SequenceId) {
+        let mut numbered = self.numbered.borrow_mut();
+        let numbered = &mut *numbered;
+        numbered.id = id;
+        let Some(sequenced) = codec::sequence(self.encoding, &self.frame, id) else {
+            return;
+        };
+        let (frame, tail) = (self.frame.bytes(), sequenced.tail());
+        if numbered.bytes.is_empty() {
+            let is_short = tail.len() <= LONGEST_COPY;
+            let copied = if is_short { tail } else { &[] };
+            numbered.bytes = [&[0; MAX_HEAD], copied].concat();
+            numbered.replaced = frame.len() - if is_short { 0 } else { tail.len() };
         }
+        numbered.start = MAX_HEAD - sequenced.head_len();
+        sequenced.write_head(&mut numbered.bytes[numbered.start..MAX_HEAD]);
     }
 
     /// The frame as it is without a sequence id.

@@ -212,3 +212,34 @@ fn limits_count_what_waits_with_a_number_and_without() {
         assert!(left == 0 || exceeds(&outbox, left - 1, len) && exceeds(&outbox, left, len - 1));
     }
 }
+
+#[test]
+fn members_with_other_numbers_share_a_message_that_is_short_or_long_wherever_their_sockets_stop() {
+    for len in [0, 50, 1_000, 1_100, 3_000] {
+        let content = format!("{{{}}}", "x".repeat(len));
+        let shared = message(&content, None);
+        let limits = WindowLimits { messages: 20, bytes: 10_000 };
+        let mut outboxes = [Outbox::reliable(), Outbox::reliable()];
+        (0..9).for_each(|_| outboxes[1].send(&message("{}", None), None, limits, Buffer::new).unwrap());
+        drain(&mut outboxes[1], usize::MAX);
+        let mut written = [Vec::new(), Vec::new()];
+        outboxes.iter_mut().for_each(|outbox| outbox.send(&shared, None, limits, Buffer::new).unwrap());
+        while outboxes.iter().any(|outbox| !outbox.is_empty()) {
+            for (outbox, written) in outboxes.iter_mut().zip(&mut written) {
+                let (mut room, mut slices) = ([0; 4096], [IoSlice::new(&[]); 8]);
+                let mut gather = Gather::new(&mut room, &mut slices);
+                outbox.gather(&mut gather);
+                let next: Vec<u8> = gather.finish().iter().flat_map(|slice| slice.to_vec()).collect();
+                assert!(next.len() == outbox.len_bytes(), "there is room for all of it");
+                let count = next.len().min(7);
+                written.extend_from_slice(&next[..count]);
+                outbox.advance(count);
+            }
+        }
+        for (written, number) in written.iter().zip([1, 10]) {
+            let expected = format!("{{\"sequenceId\":{number},{}", &content[1..]);
+            let expected = Frame::new(Opcode::Text, expected.as_bytes());
+            assert!(written == expected.bytes(), "{len} bytes, number {number}");
+        }
+    }
+}
