@@ -1,5 +1,6 @@
-//! When a reliable member acknowledges, as the published SDKs do: once per second what has come since, and at once when
-//! more than 300 messages have. Pure. Source: `client-protocols.md` 10.1.
+//! When a reliable member acknowledges: once per second what has come since, as the published SDKs do, and at once when
+//! more than 300 messages have, because a window is filled within a fraction of a second at saturation. Pure.
+//! Source: `client-protocols.md` 10.1.
 
 use std::time::{Duration, Instant};
 
