@@ -14,7 +14,7 @@ pub mod store;
 pub mod wire;
 
 use codec::ids::NodeId;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use tokio::sync::oneshot;
 
 pub use channel::{Channel, Partition};
@@ -72,6 +72,12 @@ pub trait Overview: Send + Sync + 'static {
     /// in between: nothing of it waits.
     fn has_all_of(&self, _node: &NodeId) -> bool {
         true
+    }
+
+    /// Resolves when all other nodes that are there have given everything to their receivers that this node has published
+    /// until now. Whoever waits has a time limit of their own: a node that is cut off is waited for until it is gone.
+    fn all_have_all(&self) -> BoxFuture<'static, ()> {
+        std::future::ready(()).boxed()
     }
 
     /// How this node and the others are linked at the moment, as far as it can tell.

@@ -145,8 +145,9 @@ impl Router {
         targets.map(|target| Topic { hub: hub.clone(), target }).collect()
     }
 
-    /// Waits until everything has come to this node that was published to the topics before, by this node or another.
-    /// Gives up to which numbers that is.
+    /// Waits until everything has come to this node that was published to the topics before, by this node or another, and
+    /// until the others have all that this node has published: a client that moves goes on publishing at another node, and
+    /// nobody may get that before. Gives up to which numbers everything has come.
     ///
     /// # Errors
     /// When that takes too long, or something is missing.
@@ -154,6 +155,8 @@ impl Router {
         let partitions = topics.iter().map(|topic| Channel::Topic(topic.clone()).partition());
         let partitions: PartitionSet = partitions.collect();
         self.arrived_in(&partitions).await?;
+        let all_have_all = tokio::time::timeout(ARRIVAL, self.0.bus.all_have_all());
+        all_have_all.await.map_err(|_| RouteError::Unreachable)?;
         self.position(&partitions).ok_or(RouteError::Incomplete)
     }
 

@@ -16,7 +16,7 @@ pub struct Envelope {
     /// Id of the node: 1 to 32 letters, digits, `_` or `-`.
     #[prost(string, tag = "4")]
     pub origin: ::prost::alloc::string::String,
-    #[prost(oneof = "envelope::Body", tags = "5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "envelope::Body", tags = "5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub body: ::core::option::Option<envelope::Body>,
 }
 /// Nested message and enum types in `Envelope`.
@@ -41,6 +41,8 @@ pub mod envelope {
         Farewell(super::Farewell),
         #[prost(message, tag = "13")]
         Complete(super::Complete),
+        #[prost(message, tag = "14")]
+        Checkpoint(super::Checkpoint),
     }
 }
 /// Brings something to the members of a target.
@@ -473,12 +475,23 @@ pub struct Farewell {
     #[prost(bool, tag = "1")]
     pub is_complete: bool,
 }
-/// Answers a farewell, on the channel of its node: nothing is missing here of what its process has published.
+/// Answers a farewell or a checkpoint, on the channel of its node: nothing is missing here of what its process has published.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Complete {
     /// The epoch of the process.
     #[prost(fixed64, tag = "1")]
     pub epoch: u64,
+    /// The number of the checkpoint; 0 for a farewell.
+    #[prost(uint64, tag = "2")]
+    pub checkpoint: u64,
+}
+/// Wants to know who has all that the process has published before. Answered by Complete, by whoever has it; others may be
+/// asked again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Checkpoint {
+    /// Not 0.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
 }
 /// Asks a node for what its process published.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use codec::ids::NodeId;
 use tokio::time::Instant;
 
+use super::checkpoints::FAREWELL;
 use super::nodes::Met;
 use super::{Ears, Inner, lock};
 use crate::backplane::lanes::{Heard, Incoming, Mark, PART, Part, Question, SMALLEST_PART, Step, Why};
@@ -103,10 +104,11 @@ impl Inner {
                 self.step(|heard, steps| heard.on_beat((&stamp.origin, stamp.epoch), sequence, now, steps));
             }
             LinkMessage::Farewell { is_complete } => self.on_farewell(stamp, is_complete, now),
-            LinkMessage::Complete { epoch } if epoch == self.epoch => {
-                lock(&self.parting).insert(stamp.origin.clone());
+            LinkMessage::Complete { epoch, checkpoint } if epoch == self.epoch => {
+                lock(&self.checkpoints).on_complete(checkpoint, stamp.origin.clone());
             }
             LinkMessage::Complete { .. } => {}
+            LinkMessage::Checkpoint { number } => self.on_checkpoint(stamp, number),
             LinkMessage::Probe { number } if stamp.origin == self.node && stamp.epoch == self.epoch => {
                 if let Some(lag) = lock(&self.probes).heard(partition, number, now) {
                     self.metrics.lag(lag);
@@ -150,10 +152,20 @@ impl Inner {
             self.step(|heard, steps| has_all = heard.on_farewell((origin, *epoch), now, steps));
         }
         if has_all {
-            self.tell(&Channel::Node(origin.clone()), LinkMessage::Complete { epoch: *epoch });
+            let complete = LinkMessage::Complete { epoch: *epoch, checkpoint: FAREWELL };
+            self.tell(&Channel::Node(origin.clone()), complete);
         } else if is_complete && *origin != self.node {
             // It waits until that has come back.
             self.probe();
+        }
+    }
+
+    /// A node wants to know whether nothing is missing here of what it has published.
+    fn on_checkpoint(&self, stamp: &Stamp, number: u64) {
+        let Stamp { origin, epoch, .. } = stamp;
+        if *origin != self.node && lock(&self.ears).heard.has_all_of(origin) {
+            let complete = LinkMessage::Complete { epoch: *epoch, checkpoint: number };
+            self.tell(&Channel::Node(origin.clone()), complete);
         }
     }
 

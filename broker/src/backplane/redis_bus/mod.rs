@@ -9,6 +9,7 @@
 //! neither watch nor unwatch; these take any lock but `ears`.
 
 mod arrivals;
+mod checkpoints;
 mod faults;
 mod namesakes;
 mod nodes;
@@ -18,7 +19,6 @@ mod repairs;
 mod upkeep;
 mod wishes;
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -41,6 +41,7 @@ use super::{
 use crate::telemetry::metrics::BackplaneMetrics;
 use crate::telemetry::throttle::Throttle;
 use arrivals::Arrived;
+use checkpoints::Checkpoints;
 use faults::Signs;
 use namesakes::Namesakes;
 use nodes::Nodes;
@@ -92,8 +93,8 @@ struct Inner {
     namesakes: Mutex<Namesakes>,
     /// Set when the node says farewell.
     has_left: AtomicBool,
-    /// Nodes that have said since that they have all that it has published.
-    parting: Mutex<HashSet<NodeId>>,
+    /// Who has said that they have all that the node had published before.
+    checkpoints: Mutex<Checkpoints>,
     /// A number up to which Redis has taken what the node has published.
     confirmed: AtomicU64,
     metrics: BackplaneMetrics,
@@ -134,7 +135,7 @@ impl RedisBus {
             nodes: Mutex::new(Nodes::new(node.clone(), Instant::now())),
             namesakes: Mutex::new(Namesakes::new(epoch, Instant::now())),
             has_left: AtomicBool::new(false),
-            parting: Mutex::default(),
+            checkpoints: Mutex::default(),
             confirmed: AtomicU64::new(0),
             node,
             epoch,
@@ -359,6 +360,11 @@ impl Overview for RedisBus {
 
     fn has_all_of(&self, node: &NodeId) -> bool {
         lock(&self.inner.ears).heard.has_all_of(node)
+    }
+
+    fn all_have_all(&self) -> BoxFuture<'static, ()> {
+        let inner = Arc::clone(&self.inner);
+        async move { inner.all_have_all().await }.boxed()
     }
 
     fn outlook(&self) -> Outlook {

@@ -23,10 +23,17 @@ pub enum LinkMessage {
         /// Whether Redis has taken all that it has published.
         is_complete: bool,
     },
-    /// Answers a farewell: the origin misses nothing of what that run has published.
+    /// Answers a farewell or a checkpoint: the origin misses nothing of what that run has published.
     Complete {
         /// Which run of the node that is told.
         epoch: u64,
+        /// Which checkpoint; 0 for a farewell.
+        checkpoint: u64,
+    },
+    /// Asks who has all that the origin has published before.
+    Checkpoint {
+        /// Its number.
+        number: u64,
     },
     /// Asks for what was published.
     Repair {
@@ -68,7 +75,12 @@ pub(super) fn encode(message: &LinkMessage) -> envelope::Body {
         LinkMessage::Farewell { is_complete } => {
             envelope::Body::Farewell(cluster::Farewell { is_complete: *is_complete })
         }
-        LinkMessage::Complete { epoch } => envelope::Body::Complete(cluster::Complete { epoch: *epoch }),
+        LinkMessage::Complete { epoch, checkpoint } => {
+            envelope::Body::Complete(cluster::Complete { epoch: *epoch, checkpoint: *checkpoint })
+        }
+        LinkMessage::Checkpoint { number } => {
+            envelope::Body::Checkpoint(cluster::Checkpoint { number: *number })
+        }
         LinkMessage::Repair { question, floors, within, part_bytes } => {
             envelope::Body::Repair(cluster::Repair {
                 floors: floors.iter().map(encode_floor).collect(),
@@ -105,7 +117,11 @@ pub(super) fn farewell(message: &cluster::Farewell) -> LinkMessage {
 }
 
 pub(super) fn complete(message: &cluster::Complete) -> LinkMessage {
-    LinkMessage::Complete { epoch: message.epoch }
+    LinkMessage::Complete { epoch: message.epoch, checkpoint: message.checkpoint }
+}
+
+pub(super) fn checkpoint(message: &cluster::Checkpoint) -> LinkMessage {
+    LinkMessage::Checkpoint { number: message.number }
 }
 
 pub(super) fn repair(message: cluster::Repair) -> Result<LinkMessage, Malformed> {

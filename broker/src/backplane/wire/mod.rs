@@ -129,6 +129,7 @@ fn decode_body(body: Option<envelope::Body>) -> Result<Body, Fault> {
         envelope::Body::Beat(message) => Ok(Body::Link(link::beat(&message))),
         envelope::Body::Farewell(message) => Ok(Body::Link(link::farewell(&message))),
         envelope::Body::Complete(message) => Ok(Body::Link(link::complete(&message))),
+        envelope::Body::Checkpoint(message) => Ok(Body::Link(link::checkpoint(&message))),
         envelope::Body::Repair(message) => Ok(Body::Link(link::repair(message)?)),
         envelope::Body::Repaired(message) => Ok(Body::Link(link::repaired(message)?)),
         envelope::Body::Probe(message) => Ok(Body::Link(link::probe(&message))),

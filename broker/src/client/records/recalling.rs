@@ -141,12 +141,11 @@ impl Connections {
         if !matches!(tokio::time::timeout(WATCHING, settled).await, Ok(Ok(()))) {
             return Err(Missing::Now("what is sent to it cannot be heard"));
         }
-        // What has been noted and has not come by now is held.
-        self.router
-            .arrived(&topics)
-            .await
-            .map_err(|_| Missing::Now("what was sent to it has not arrived"))?;
         let partitions: PartitionSet = topics.iter().map(Router::partition_of).collect();
+        // What has been noted and has not come by now is held.
+        let arrived = self.router.arrived_in(&partitions).await.ok();
+        let position = arrived.and_then(|()| self.router.position(&partitions));
+        position.ok_or(Missing::Now("what was sent to it has not arrived"))?;
         let mut logged = Vec::new();
         for partition in partitions.iter() {
             let place = record.places.get(&partition).ok_or(Missing::ForEver(StoreError::Lost))?;

@@ -236,7 +236,8 @@ fn link() -> BoxedStrategy<LinkMessage> {
     prop_oneof![
         any::<[u64; 2]>().prop_map(|[sequence, age_ms]| LinkMessage::Beat { sequence, age_ms }),
         any::<bool>().prop_map(|is_complete| LinkMessage::Farewell { is_complete }),
-        any::<u64>().prop_map(|epoch| LinkMessage::Complete { epoch }),
+        any::<[u64; 2]>().prop_map(|[epoch, checkpoint]| LinkMessage::Complete { epoch, checkpoint }),
+        any::<u64>().prop_map(|number| LinkMessage::Checkpoint { number }),
         (any::<[u64; 2]>(), vec((partition(), any::<u64>()), 0..6), 1..1_000_000_u64).prop_map(
             |([question, part_bytes], floors, millis)| {
                 LinkMessage::Repair { question, floors, within: Duration::from_millis(millis), part_bytes }

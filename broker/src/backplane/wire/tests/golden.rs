@@ -176,7 +176,11 @@ fn body(name: &str) -> Body {
         "link: farewell of a process whose last message Redis has" => {
             Body::Link(LinkMessage::Farewell { is_complete: true })
         }
-        "link: complete" => Body::Link(LinkMessage::Complete { epoch: 0x0102_0304_0506_0708 }),
+        "link: complete" => Body::Link(LinkMessage::Complete { epoch: 0x0102_0304_0506_0708, checkpoint: 0 }),
+        "link: complete, to a checkpoint" => {
+            Body::Link(LinkMessage::Complete { epoch: 0x0102_0304_0506_0708, checkpoint: 300 })
+        }
+        "link: checkpoint" => Body::Link(LinkMessage::Checkpoint { number: 300 }),
         "link: repair" => {
             let floors = vec![(Partition(0), 7), (Partition(255), 0)];
             Body::Link(LinkMessage::Repair { question: 5, floors, within: Duration::MAX, part_bytes: 0 })
