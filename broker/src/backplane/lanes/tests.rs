@@ -105,6 +105,16 @@ impl Ear {
         Some(position.iter().map(|position| (position.up_to.epoch, position.up_to.sequence)).collect())
     }
 
+    /// `n` says farewell in its epoch 1. Whether nothing of it is missing, nor under way.
+    #[track_caller]
+    fn farewell(&mut self, is_complete: bool, expected: &[&str]) {
+        let mut answer = None;
+        self.does(expected, |heard, now, steps| {
+            answer = Some(heard.on_farewell((&node("n"), 1), now, steps));
+        });
+        assert_eq!(answer, Some(is_complete));
+    }
+
     /// All that Redis has taken until now has come.
     fn proves(&mut self) {
         self.heard.on_proof(&PartitionSet::ALL, self.now);
@@ -673,6 +683,82 @@ fn a_run_that_goes_on_in_a_deafness_after_its_end_is_asked() {
     ear.hearing(&[7], &["ask n #1 7>0"]);
     ear.hears(a(5, 1), &["ask n #2 7>1"]);
     ear.answer(2, &[b(4, 0), a(5, 1)], &["4", "5"]);
+}
+
+#[test]
+fn nothing_is_missing_of_a_run_that_said_farewell_when_all_of_it_had_come() {
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    // What it said before may still be under way in other partitions.
+    ear.farewell(false, &[]);
+    ear.wait(100, &[]);
+    ear.proves();
+    ear.farewell(true, &[]);
+    ear.deaf(&[7, 8], &[]);
+    ear.hearing(&[7, 8], &[]);
+    ear.wait(1_000, &[]);
+    ear.beat("n", 2, 0, &["ask n #1 7>0 8>0"]);
+}
+
+#[test]
+fn a_run_that_says_farewell_is_asked_first_for_what_is_missing() {
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    ear.deaf(&[7], &[]);
+    ear.proves();
+    ear.farewell(false, &[]);
+    ear.hearing(&[7], &["ask n #1 7>1"]);
+    ear.answer(1, &[a(2, 1)], &["2"]);
+    ear.proves();
+    ear.farewell(true, &[]);
+    // One that ends while it is still asked takes it along.
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    ear.deaf(&[7], &[]);
+    ear.hearing(&[7], &["ask n #1 7>1"]);
+    ear.proves();
+    ear.farewell(false, &[]);
+    ear.beat("n", 2, 0, &["lost n 7", "ask n #2 7>0"]);
+}
+
+#[test]
+fn parts_are_halved_while_answers_do_not_come_and_grow_again() {
+    let mut ear = Ear::new();
+    let part = |ear: &mut Ear, is_heard_again: bool| {
+        let mut steps = Vec::new();
+        if is_heard_again {
+            ear.heard.on_hearing(&set(&[7]), ear.now, &mut steps);
+        } else {
+            ear.heard.on_time(ear.now, &mut steps);
+        }
+        steps.iter().find_map(|step| if let Step::Ask(question) = step { Some(question.part) } else { None })
+    };
+    ear.hears(a(1, 0), &["1"]);
+    ear.deaf(&[7], &[]);
+    assert_eq!(part(&mut ear, true), Some(PART));
+    ear.now += ASK_AGAIN;
+    assert_eq!(part(&mut ear, false), Some(PART / 2));
+    // It cut us off.
+    for expected in [PART / 4, PART / 8, PART / 16, PART / 32, SMALLEST_PART, SMALLEST_PART] {
+        ear.deaf(&[7], &[]);
+        assert_eq!(part(&mut ear, true), Some(expected));
+    }
+    ear.answer(8, &[], &[]);
+    ear.deaf(&[7], &[]);
+    assert_eq!(part(&mut ear, true), Some(2 * SMALLEST_PART));
+}
+
+#[test]
+fn only_partitions_of_which_something_is_gone_are_lost() {
+    let mut ear = Ear::new();
+    ear.hears(a(1, 0), &["1"]);
+    ear.deaf(&[7, 8], &[]);
+    ear.hearing(&[7, 8], &["ask n #1 7>1 8>0"]);
+    let n = node("n");
+    let lacking = set(&[8]);
+    let part = Part { question: 1, number: 0, is_last: true, lacking, envelopes: Vec::new() };
+    ear.does(&["lost n 8"], |heard, now, steps| heard.on_part((&n, 1), part, now, steps));
+    ear.is_at_rest();
 }
 
 #[test]
