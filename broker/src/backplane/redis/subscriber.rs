@@ -28,7 +28,7 @@ const PING_EVERY: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(1);
 /// A connection that has lasted for so long was of use. One that is lost sooner, again and again, has a reason that goes on:
 /// a server that is overloaded, or that gives up whoever reads too slowly.
-const OF_USE: Duration = Duration::from_secs(5);
+const OF_USE: Duration = Duration::from_secs(1);
 /// Wait before something is asked again that the server has refused.
 const PAUSE: Duration = Duration::from_millis(100);
 
