@@ -83,7 +83,7 @@ pub(super) struct Recovery {
     /// What it had received when its move was prepared, if it was.
     pub(super) floors: RefCell<Vec<(u8, Identity)>>,
     /// What is written of it, if it is durable.
-    keeper: OnceCell<Keeper>,
+    keeper: OnceCell<Box<Keeper>>,
     /// What the client sent first on another socket, until the connection's task goes over to that.
     renewed: RefCell<Option<Vec<u8>>>,
 }
@@ -192,13 +192,13 @@ impl Connection {
 
     /// Who writes its record, if it is durable.
     pub(super) fn keeper(&self) -> Option<&Keeper> {
-        self.recovery.as_ref()?.keeper.get()
+        self.recovery.as_ref()?.keeper.get().map(Box::as_ref)
     }
 
     /// Gives it whoever writes its record. The first one stays.
     pub(super) fn set_keeper(&self, keeper: Keeper) {
         if let Some(recovery) = &self.recovery {
-            let _ = recovery.keeper.set(keeper);
+            let _ = recovery.keeper.set(Box::new(keeper));
         }
     }
 

@@ -139,6 +139,11 @@ impl Audit<'_> {
                 }
             }
         }
+        if client.kind == Kind::Plain && self.accepted.late {
+            let all = broken.len();
+            broken.retain(|broken| !matches!(broken, Broken::Reordered { .. }));
+            self.report.late += all - broken.len();
+        }
         self.report(&client.name, stay, broken);
         self.end(&client.name, stay);
     }

@@ -39,7 +39,7 @@ impl Setup {
     pub(crate) fn from_environment() -> Self {
         let seeds: String = variable("CHAOS_SEED", "170,277,291".to_owned());
         let durable = variable("CHAOS_DURABLE", 0) == 1;
-        let accepted = if durable { "none" } else { "killed,stopped,gap,slow,unsent" };
+        let accepted = if durable { "late" } else { "killed,stopped,gap,slow,unsent" };
         Self {
             seeds: seeds.split(',').map(|seed| seed.parse().expect("CHAOS_SEED is a number")).collect(),
             length: Duration::from_secs(variable("CHAOS_SECONDS", 8)),

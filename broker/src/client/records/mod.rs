@@ -121,6 +121,9 @@ impl Connections {
 
     /// Sees to it that what has come for durable connections is written.
     pub(super) fn keep_records(&self) {
+        if self.records.is_none() {
+            return;
+        }
         for connection in self.take_unwritten() {
             self.keep(&connection);
         }

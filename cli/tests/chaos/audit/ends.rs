@@ -39,6 +39,8 @@ pub(crate) struct Accepted {
     causes: Vec<Cause>,
     /// Whether acknowledged messages may die with the node that had not passed them on.
     pub(crate) unsent: bool,
+    /// Whether plain clients may see messages in another order.
+    pub(crate) late: bool,
 }
 
 impl Accepted {
@@ -50,10 +52,10 @@ impl Accepted {
 impl FromStr for Accepted {
     type Err = String;
 
-    /// Reads a list of `killed`, `stopped`, `gap`, `slow`, `elsewhere` and `unsent`, parted by commas; `strict` stands
-    /// for `killed,gap,unsent`, `none` for nothing.
+    /// Reads a list of `killed`, `stopped`, `gap`, `slow`, `elsewhere`, `unsent` and `late`, parted by commas; `strict`
+    /// stands for `killed,gap,unsent`, `none` for nothing.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut accepted = Self { causes: Vec::new(), unsent: false };
+        let mut accepted = Self { causes: Vec::new(), unsent: false, late: false };
         for word in text.split(',').filter(|word| !word.is_empty()) {
             match word {
                 "killed" => accepted.causes.push(Cause::Killed),
@@ -62,6 +64,7 @@ impl FromStr for Accepted {
                 "slow" => accepted.causes.push(Cause::Slow),
                 "elsewhere" => accepted.causes.push(Cause::Elsewhere),
                 "unsent" => accepted.unsent = true,
+                "late" => accepted.late = true,
                 "strict" => {
                     accepted.causes.extend([Cause::Killed, Cause::Gap]);
                     accepted.unsent = true;

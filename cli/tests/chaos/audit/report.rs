@@ -21,6 +21,8 @@ pub(crate) struct Report {
     incidents: usize,
     pub(super) ends: BTreeMap<Cause, usize>,
     pub(super) plain_losses: usize,
+    /// Received by plain clients in another order.
+    pub(super) late: usize,
     pub(super) unsent: usize,
     /// Received, and older by far than the membership.
     pub(super) older: usize,
@@ -72,6 +74,9 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         writeln!(f, "  missed      {} by plain clients during faults", self.plain_losses)?;
+        if self.late > 0 {
+            writeln!(f, "  late        {} to plain clients", self.late)?;
+        }
         writeln!(f, "              {} by reliable clients, died with their node", self.unsent)?;
         write!(f, "  faults      {} of nodes and Redis; {} gaps counted as lost", self.incidents, self.gaps)
     }
