@@ -130,8 +130,8 @@ fn text(arrival: &Arrival) -> Option<String> {
                 Body::GroupState(_) => None,
             }
         }
-        Arrival::Envelope(..) => None,
-        Arrival::Lost(_) | Arrival::Deaf(_) => panic!("{arrival:?}"),
+        Arrival::Envelope(..) | Arrival::Deaf(_) => None,
+        Arrival::Lost(topic) => panic!("lost: {topic:?}"),
     }
 }
 

@@ -102,9 +102,11 @@ impl Ledger {
         &self.served
     }
 
-    /// The client has everything up to this.
+    /// The client has everything up to this; one beyond the last means all that there are.
     pub fn acknowledge(&mut self, up_to: u64) {
-        self.acknowledged = self.acknowledged.max(up_to);
+        let under_way = self.sent.as_ref().and_then(|sent| sent.last);
+        let last = self.due.last.max(under_way).unwrap_or_default().max(self.confirmed);
+        self.acknowledged = self.acknowledged.max(up_to.min(last));
     }
 
     /// The connection has changed in something else than its messages.

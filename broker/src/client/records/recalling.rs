@@ -226,8 +226,8 @@ impl Connections {
                 }
                 let last = record.portable.membership.last;
                 *ledger = Ledger::taken(to, &record);
-                let first = messages.first().map_or(u64::MAX, |message| message.number);
-                ledger.acknowledge(first - 1);
+                // What the record has and the window has not any more.
+                ledger.acknowledge(messages.first().map_or(u64::MAX, |first| first.number - 1));
                 messages
                     .iter()
                     .filter(|message| message.number > last)

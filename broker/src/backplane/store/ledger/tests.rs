@@ -185,3 +185,15 @@ fn messages_that_come_while_one_is_written_go_together() {
     let names: Vec<&str> = write.fields.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["last", "m2", "m3"]);
 }
+
+#[test]
+fn an_acknowledgement_of_more_than_there_is_does_not_concern_what_comes_later() {
+    let mut ledger = Ledger::new(Owner { node: NodeId::new("n").unwrap(), epoch: 1, term: 0 });
+    ledger.describe(Bytes::from_static(b"session"));
+    ledger.keep(&message(1), None);
+    ledger.acknowledge(u64::MAX);
+    ledger.keep(&message(2), None);
+    let write = ledger.next(false).unwrap();
+    let names: Vec<&str> = write.fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["session", "last", "m2"]);
+}
