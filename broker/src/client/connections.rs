@@ -37,6 +37,8 @@ const READ_BUFFER: usize = 64 * 1024;
 const WRITE_ROOM: usize = 64 * 1024;
 /// Connections that are closed before other tasks have their turn.
 const CLOSE_SLICE: usize = 1024;
+/// Longest wait of a node that stops for what is to be written of durable connections. What is not is in the logs.
+const WRITING: Duration = Duration::from_secs(1);
 /// How long a wave of closed connections is given before the next.
 const WAVE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -299,7 +301,7 @@ impl Connections {
         let in_time = self.table.borrow().len() / usize::try_from(waves).unwrap_or(usize::MAX).max(1);
         let wave = wave.max(in_time + 1);
         let until = Instant::now() + grace * 3 / 4;
-        self.all_written(until).await;
+        self.all_written(until.min(Instant::now() + WRITING)).await;
         self.end_subscriptions(&self.bound_to_this_node()).await;
         self.moves.stop();
         while self.open.get() > 0 {

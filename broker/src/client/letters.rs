@@ -104,7 +104,7 @@ impl Connections {
 
     /// Ends the reliable connections that may have missed messages. Their clients begin anew and know that they have to.
     async fn end_those_who_missed(self: &Rc<Self>, topic: Option<&Topic>) {
-        self.router.shard().spoil_holds(topic);
+        self.router.shard().spoil_holds(|held| topic.is_none_or(|topic| topic == held));
         let keys = self.router.shard().reliable_members(topic);
         for key in keys {
             self.lose_messages(key);

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::fanout::Outgoing;
 use super::member::{Member, MemberKey};
-use super::parcel::Parcel;
+use super::parcel::{NONE, Parcel};
 use super::shard::Shard;
+use super::window::WindowLimits;
 use crate::model::command::{Identity, Topic};
 use crate::model::portable::KeptMessage;
 
@@ -30,6 +31,8 @@ pub(super) struct Gate {
     is_behind: bool,
     /// Frames without a number, in their order.
     withheld: VecDeque<Withheld>,
+    /// Bytes of them.
+    bytes: usize,
 }
 
 /// A frame that is kept back.
@@ -109,10 +112,10 @@ impl Shard {
         gate.map_or(Version::default(), |gate| gate.changed)
     }
 
-    /// Whether everything up to a version is written, or the member is no more.
-    pub fn is_written(&self, key: MemberKey, version: Version) -> bool {
-        let gate = self.members.get(key).and_then(|member| member.gate.as_deref());
-        gate.is_none_or(|gate| gate.written >= version)
+    /// Whether everything up to a version is written; nothing when the member is no more.
+    pub fn is_written(&self, key: MemberKey, version: Version) -> Option<bool> {
+        let member = self.members.get(key)?;
+        Some(member.gate.as_deref().is_none_or(|gate| gate.written >= version))
     }
 
     /// Messages up to this number, and all changes up to this version, are written: they may leave.
@@ -124,6 +127,7 @@ impl Shard {
         while let Some(Withheld { behind, parcel, .. }) =
             gate.withheld.pop_front_if(|withheld| withheld.version <= gate.written)
         {
+            gate.bytes -= parcel.len(NONE);
             member.outbox.push_behind(parcel, behind);
         }
         if !member.is_suspended && !member.outbox.is_empty() {
@@ -149,6 +153,12 @@ impl Shard {
         std::mem::take(&mut self.queue.unwritten)
     }
 
+    /// The numbers of what a durable member's client has not acknowledged.
+    pub fn numbers(&self, key: MemberKey) -> Vec<u64> {
+        let window = self.members.get(key).and_then(|member| member.outbox.window());
+        window.map(|window| window.numbers().collect()).unwrap_or_default()
+    }
+
     /// What a durable member's client has not acknowledged.
     pub fn unacknowledged(&self, key: MemberKey, now: Instant) -> Vec<KeptMessage> {
         let window = self.members.get(key).and_then(|member| member.outbox.window());
@@ -168,6 +178,7 @@ impl Member {
         match self.gate.as_deref_mut() {
             Some(gate) if gate.changed > gate.written => {
                 let behind = self.outbox.window().map_or(SequenceId(0), |window| window.last());
+                gate.bytes += parcel.len(NONE);
                 gate.withheld.push_back(Withheld { version: gate.changed, behind, parcel });
                 None
             }
@@ -175,15 +186,17 @@ impl Member {
         }
     }
 
-    /// How many frames are kept back.
-    pub(super) fn withheld(&self) -> usize {
-        self.gate.as_deref().map_or(0, |gate| gate.withheld.len())
+    /// Whether more frames are kept back than a window may have messages.
+    pub(super) fn withholds_too_much(&self, limits: WindowLimits) -> bool {
+        let is_too_much = |gate: &Gate| gate.withheld.len() > limits.messages || gate.bytes > limits.bytes;
+        self.gate.as_deref().is_some_and(is_too_much)
     }
 
     /// The socket for which frames were kept back is lost.
     pub(super) fn forget_withheld(&mut self) {
         if let Some(gate) = &mut self.gate {
             gate.withheld.clear();
+            gate.bytes = 0;
         }
     }
 

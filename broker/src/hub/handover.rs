@@ -150,10 +150,10 @@ impl Shard {
         self.handovers.holds.get(key).is_some_and(|hold| !hold.is_overfull)
     }
 
-    /// Messages of a topic, or of any, are lost: holds that want it are of no use.
-    pub fn spoil_holds(&mut self, topic: Option<&Topic>) {
+    /// Messages of some topics are lost: holds that want them are of no use.
+    pub fn spoil_holds(&mut self, is_lost: impl Fn(&Topic) -> bool) {
         for hold in self.handovers.holds.values_mut() {
-            hold.is_overfull |= topic.is_none_or(|topic| hold.topics.contains(topic));
+            hold.is_overfull |= hold.topics.iter().any(&is_lost);
         }
     }
 

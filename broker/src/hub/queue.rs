@@ -119,7 +119,7 @@ impl Queue {
     pub(super) fn push_when_written(&mut self, key: MemberKey, member: &mut Member, parcel: Rc<Parcel>) {
         if let Some(parcel) = member.withhold(parcel) {
             self.push(key, member, parcel);
-        } else if member.withheld() > self.limits.window.messages {
+        } else if member.withholds_too_much(self.limits.window) {
             self.overrun.push(key);
         }
     }

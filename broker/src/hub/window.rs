@@ -252,6 +252,11 @@ impl Window {
         messages.map(|(parcel, id)| self.kept_message(parcel, id, now)).collect()
     }
 
+    /// The numbers of what has not been acknowledged, rising.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.from(0).map(|(_, id)| id.0)
+    }
+
     /// The last message that there was, if it is still kept.
     pub(super) fn export_last(&self, now: Instant) -> Option<KeptMessage> {
         let parcel = self.kept.back()?;

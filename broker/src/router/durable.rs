@@ -101,11 +101,17 @@ impl Router {
         self.0.written.notified()
     }
 
+    /// Settled when everything is written of what a topic's members here have changed until now.
+    pub fn written_through(&self, topic: &Topic) -> Pending {
+        let keys = self.shard().select(&topic.hub, &topic.target, &[], None);
+        Pending { unwritten: self.unwritten(&keys), ..Pending::default() }
+    }
+
     /// What is still to be written of these members.
     pub(super) fn unwritten(&self, keys: &[MemberKey]) -> Vec<(MemberKey, Version)> {
         let shard = self.shard();
         let all = keys.iter().map(|&key| (key, shard.version(key)));
-        all.filter(|&(key, version)| !shard.is_written(key, version)).collect()
+        all.filter(|&(key, version)| shard.is_written(key, version) == Some(false)).collect()
     }
 
     /// Waits until all this is written.
@@ -118,7 +124,9 @@ impl Router {
             loop {
                 // Asked for before looking, so that what is written in between is not missed.
                 let progress = self.progress();
-                if self.shard().is_written(key, version) {
+                let is_written = self.shard().is_written(key, version);
+                // Whoever goes on with it elsewhere may not know of it.
+                if is_written.ok_or(RouteError::Incomplete)? {
                     break;
                 }
                 tokio::time::timeout_at(deadline, progress).await.map_err(|_| RouteError::Unreachable)?;

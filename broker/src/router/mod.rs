@@ -155,7 +155,13 @@ impl Router {
         let command = Arc::new(command);
         let topic = Topic { hub: command.hub.clone(), target: command.target.clone() };
         if self.is_durable(&topic.hub) {
-            return self.note(topic, command, publication);
+            let mut workers = self.switchboard().workers_of(&topic.hub, &topic.target).into_iter();
+            let is_behind = workers.any(|worker| self.switchboard().inbox(worker).is_full());
+            let submitted = self.note(topic, command, publication);
+            if is_behind || self.0.bus.room().is_some() {
+                self.0.is_congested.set(true);
+            }
+            return submitted;
         }
         // Published first, so that what this node's members receive has the name by which the others know it.
         let content = Content::Command { applied: Applied::AtOrigin, command: Arc::clone(&command) };

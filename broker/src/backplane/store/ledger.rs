@@ -109,6 +109,17 @@ impl Ledger {
         self.acknowledged = self.acknowledged.max(up_to.min(last));
     }
 
+    /// Nothing is of use any more but the messages with these numbers, which rise. Not while something is under way.
+    pub fn retain(&mut self, kept: &[u64]) {
+        let is_kept = |number: &u64| kept.binary_search(number).is_ok();
+        let Self { written, due, .. } = self;
+        due.removed.extend(written.iter().filter(|number| !is_kept(number)));
+        written.retain(is_kept);
+        let gone = due.messages.iter().filter(|message| message.is_doubtful && !is_kept(&message.number));
+        due.removed.extend(gone.map(|message| message.number));
+        due.messages.retain(|message| is_kept(&message.number));
+    }
+
     /// The connection has changed in something else than its messages.
     pub fn describe(&mut self, session: Bytes) {
         self.due.session = Some(session);

@@ -2,7 +2,7 @@
 //! every message is noted at the moment at which it is published, and a record for each reliable connection.
 //!
 //! `ledger`, `floors`, `log`, `owner` and `record` are values: what is to be written, what a connection is still to be
-//! served, and who may write. [`Store`] does it, with the scripts of `scripts/`: each changes one key, and may run twice
+//! served, and who may write. [`Store`] does it, with the scripts of `scripts/`: each changes keys of one slot, and may run twice
 //! without harm. It stands in the backplane because it is made of channels, envelopes and links; what a session is, it
 //! does not know.
 

@@ -16,7 +16,7 @@ use crate::model::survey::{Move, Prepared, Question, Survey};
 use crate::router::{Taken, Whom};
 
 /// Longest time until what is sent to a connection that is to come reaches this node.
-const WATCHING: Duration = Duration::from_secs(2);
+pub(in crate::client) const WATCHING: Duration = Duration::from_secs(2);
 /// How often a connection may change its groups while it is fetched.
 const ROUNDS: usize = 3;
 
@@ -32,6 +32,10 @@ impl Connections {
         id: &ConnectionId,
         is_awaited: impl Fn() -> bool,
     ) -> Result<(), Unreachable> {
+        // It may have come while this waited for its turn.
+        if self.router.shard().find(hub, id).is_some() {
+            return Ok(());
+        }
         let is_first = self.moves.fetched.borrow_mut().insert(id.clone());
         if !is_first {
             let over = async {
@@ -97,10 +101,7 @@ impl Connections {
             }
         }
         // Nobody else can have it while this node has its record.
-        if !is_awaited() {
-            return Err(Unreachable);
-        }
-        self.recall(records, (topic, id), owner).await
+        self.recall(records, (topic, id), owner, is_awaited).await
     }
 
     /// Takes a connection from the node that has it.

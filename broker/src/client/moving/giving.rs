@@ -56,6 +56,15 @@ impl Connections {
                     reply.give(connections.adopt(&topic, &connection).await);
                 });
             }
+            Question::Permission { .. } if self.router.is_durable(&survey.hub) => {
+                tokio::task::spawn_local(async move {
+                    let answer = connections.answer_for_sessions(&survey).await;
+                    connections.flush_soon();
+                    if connections.router.settle(connections.router.written_through(&topic)).await.is_ok() {
+                        reply.give(answer);
+                    }
+                });
+            }
             _ if self.router.shard().is_held(&topic) => {
                 tokio::task::spawn_local(async move {
                     let over = tokio::time::timeout(POSTPONED, connections.not_held(&topic)).await;
@@ -180,6 +189,7 @@ impl Connections {
         if !matches!(tokio::time::timeout(GIVING, ready).await, Ok(Ok(()))) {
             return Move::Later;
         }
+        self.forget_behind(&topic.hub, &id);
         // It may have ended meanwhile, or its client may have come back to this node.
         if self.find(topic).is_none() {
             return Move::Nothing;

@@ -28,7 +28,7 @@ use crate::router::Pending;
 use crate::session::{Failure, Opening, Session, Speech};
 use crate::telemetry::metrics::ConnectOutcome;
 
-mod fetching;
+pub(super) mod fetching;
 mod giving;
 mod leaving;
 
@@ -101,6 +101,7 @@ impl Connections {
         self.moves.has_given.set(true);
         self.report_end(&connection.session(), &CloseReason::MovedAway);
         connection.end(Ended { reason: CloseReason::MovedAway, outbox: Outbox::default() });
+        self.forget_record(&connection);
         self.forget_guest(&connection);
         Some(portable)
     }

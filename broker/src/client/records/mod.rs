@@ -5,11 +5,13 @@
 //! and say up to where the logs need not be read any more.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use codec::ids::{ConnectionId, HubName, SequenceId};
+use futures_util::future::join_all;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -18,7 +20,7 @@ use crate::backplane::store::{Fate, Floors, Ledger, Owner, Place, Store, Write};
 use crate::backplane::wire::session;
 use crate::backplane::{Partition, PartitionSet};
 use crate::hub::{MemberKey, Unwritten, UnwrittenMessage, Version};
-use crate::model::command::Identity;
+use crate::model::command::{Identity, Topic};
 use crate::router::Router;
 
 mod recalling;
@@ -27,9 +29,12 @@ mod recalling;
 const RENEWAL: Duration = Duration::from_secs(10);
 /// How often those who have fallen behind are looked after.
 const LOOK: Duration = Duration::from_millis(500);
-/// How much longer than a client may stay away its record lives: it is renewed now and then only, and the client needs
-/// time to find another node.
-const MARGIN: Duration = Duration::from_secs(60);
+/// How much longer than a client may stay away its record lives: Redis may be away, and nothing be renewed meanwhile.
+const MARGIN: Duration = Duration::from_secs(600);
+/// Longest wait for the end of a log. A server that is away must not keep the others' records from being renewed.
+const END: Duration = Duration::from_secs(2);
+/// How many connections of a worker go on from their records at the same time.
+const RECALLS: usize = 16;
 /// Pause after a write of which nobody knows whether it was done.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -38,6 +43,7 @@ pub(super) struct Records {
     store: Store,
     epoch: u64,
     lifetime: Duration,
+    recalls: Semaphore,
     /// Up to where everything that was noted in a partition has reached this worker's members.
     places: RefCell<BTreeMap<Partition, Place>>,
 }
@@ -53,10 +59,14 @@ pub(super) struct Keeper {
     described: Cell<Option<Version>>,
     /// When the last write began that was confirmed.
     written_at: Cell<Instant>,
-    /// Partitions of which the ledger knows what came before the connection.
-    known: RefCell<PartitionSet>,
+    /// Topics of which the ledger knows what came before the connection was there.
+    known: RefCell<HashSet<Topic>>,
+    /// Since when it has been behind, if it is.
+    behind_since: Cell<Option<Instant>>,
     /// Places that its record names.
     places: RefCell<BTreeMap<Partition, Place>>,
+    /// The connection is not here any more.
+    gone: Notify,
     /// The record is that of a node which has given the connection up, and is to be taken over.
     predecessor: RefCell<Option<Owner>>,
 }
@@ -74,7 +84,7 @@ enum Step {
 }
 
 impl Keeper {
-    fn new(ledger: Ledger, known: PartitionSet) -> Self {
+    fn new(ledger: Ledger, known: HashSet<Topic>) -> Self {
         Self {
             ledger: RefCell::new(ledger),
             is_at_work: Cell::new(false),
@@ -82,6 +92,8 @@ impl Keeper {
             described: Cell::new(None),
             written_at: Cell::new(Instant::now()),
             known: RefCell::new(known),
+            behind_since: Cell::new(None),
+            gone: Notify::new(),
             places: RefCell::default(),
             predecessor: RefCell::default(),
         }
@@ -92,7 +104,13 @@ impl Records {
     /// Those of a worker whose clients may stay away for so long; nothing if nothing can be kept.
     pub(super) fn new(router: &Router, reconnect_window: Duration) -> Option<Self> {
         let (store, epoch) = router.store()?;
-        Some(Self { store, epoch, lifetime: reconnect_window + MARGIN, places: RefCell::default() })
+        Some(Self {
+            store,
+            epoch,
+            lifetime: reconnect_window + MARGIN,
+            recalls: Semaphore::new(RECALLS),
+            places: RefCell::default(),
+        })
     }
 
     fn first_owner(&self, router: &Router) -> Owner {
@@ -105,7 +123,7 @@ impl Connections {
     pub(super) fn begin_keeping(&self, connection: &Rc<Connection>) {
         if let Some(records) = self.records_for(connection) {
             let ledger = Ledger::new(records.first_owner(&self.router));
-            self.keep_record(connection, Keeper::new(ledger, PartitionSet::default()), SequenceId(0));
+            self.keep_record(connection, Keeper::new(ledger, HashSet::new()), SequenceId(0));
         }
     }
 
@@ -185,9 +203,16 @@ impl Connections {
             if !missing.is_empty() {
                 return self.find_places(records, &missing).await;
             }
-            if !self.describe_in(records, connection, keeper) {
-                return Step::Failed;
+            let mut new = self.topics_of(connection);
+            new.retain(|topic| !keeper.known.borrow().contains(topic));
+            if !new.is_empty() {
+                return self.begin_topics(connection, keeper, new).await;
             }
+            if keeper.is_due.get() {
+                let numbers = self.router.shard().numbers(key);
+                keeper.ledger.borrow_mut().retain(&numbers);
+            }
+            self.describe_in(records, connection, keeper);
             keeper.described.set(Some(version));
         }
         let is_due = keeper.is_due.replace(false);
@@ -205,7 +230,12 @@ impl Connections {
     ) -> Step {
         let (hub, id) = name_of(connection);
         let began = Instant::now();
-        let Ok(verdict) = records.store.write((&hub, &id), write, records.lifetime).await else {
+        let writing = records.store.write((&hub, &id), write, records.lifetime);
+        let written = tokio::select! {
+            written = writing => written,
+            () = keeper.gone.notified() => return Step::Idle,
+        };
+        let Ok(verdict) = written else {
             keeper.ledger.borrow_mut().undecided();
             return Step::Failed;
         };
@@ -232,31 +262,54 @@ impl Connections {
         Step::On
     }
 
-    fn partitions_of(&self, connection: &Connection) -> PartitionSet {
+    fn topics_of(&self, connection: &Connection) -> Vec<Topic> {
         let (hub, id) = name_of(connection);
-        let topics = self.router.topics_of(connection.key, &hub, &id);
-        topics.iter().map(Router::partition_of).collect()
+        self.router.topics_of(connection.key, &hub, &id)
+    }
+
+    fn partitions_of(&self, connection: &Connection) -> PartitionSet {
+        self.topics_of(connection).iter().map(Router::partition_of).collect()
+    }
+
+    /// Tells the ledger what had come before the connection was sent what goes to these topics: it is owed nothing of that.
+    async fn begin_topics(&self, connection: &Rc<Connection>, keeper: &Keeper, new: Vec<Topic>) -> Step {
+        let is_behind = || self.router.shard().is_behind(connection.key);
+        if !is_behind() {
+            let partitions = new.iter().map(Router::partition_of).collect();
+            let Some(floors) = self.router.position(&partitions) else { return Step::Failed };
+            // What has come for it by then is in the ledger before it is said to have been served.
+            self.router.caught_up().await;
+            self.keep_records();
+            // Otherwise some of it may not have reached it.
+            if !is_behind() {
+                keeper.ledger.borrow_mut().serve(to_floors(floors));
+            }
+        }
+        let present: HashSet<Topic> = self.topics_of(connection).into_iter().collect();
+        let mut known = keeper.known.borrow_mut();
+        known.extend(new);
+        known.retain(|topic| present.contains(topic));
+        Step::On
     }
 
     /// Asks where the logs of partitions end, which this worker has had nothing to do with until now.
     async fn find_places(&self, records: &Records, partitions: &PartitionSet) -> Step {
-        for partition in partitions.iter() {
-            let Ok(place) = records.store.end(partition).await else { return Step::Failed };
+        let found = records.ends(partitions).await;
+        let all = found.len() == partitions.len();
+        for (partition, place) in found {
             records.places.borrow_mut().entry(partition).or_insert(place);
         }
-        Step::On
+        if all { Step::On } else { Step::Failed }
     }
 
-    /// Gives the ledger everything of a connection but its messages. False while it cannot be said what came before it.
-    fn describe_in(&self, records: &Records, connection: &Connection, keeper: &Keeper) -> bool {
+    /// Gives the ledger everything of a connection but its messages.
+    fn describe_in(&self, records: &Records, connection: &Connection, keeper: &Keeper) {
+        let Some(portable) = self.describe(connection) else { return };
         let partitions = self.partitions_of(connection);
-        let new = partitions.without(&keeper.known.borrow());
-        if !new.is_empty() {
-            let Some(floors) = self.router.position(&new) else { return false };
-            keeper.ledger.borrow_mut().serve(to_floors(floors));
-            keeper.known.borrow_mut().add(&new);
-        }
-        let Some(portable) = self.describe(connection) else { return true };
+        keeper.known.borrow_mut().retain({
+            let present: HashSet<Topic> = self.topics_of(connection).into_iter().collect();
+            move |topic| present.contains(topic)
+        });
         let is_behind = self.router.shard().is_behind(connection.key);
         let mut places = keeper.places.borrow_mut();
         places.retain(|partition, _| partitions.contains(*partition));
@@ -269,7 +322,6 @@ impl Connections {
             }
         }
         keeper.ledger.borrow_mut().describe(session::encode_record(&portable, &places).into());
-        true
     }
 
     /// Messages of these partitions do not come for a while, and when they do come, not in the order in which different
@@ -278,18 +330,32 @@ impl Connections {
         for connection in self.durable() {
             let concerned =
                 self.partitions_of(&connection).iter().any(|partition| partitions.contains(partition));
-            if concerned {
+            if let Some(keeper) = connection.keeper().filter(|_| concerned) {
                 self.router.shard().fall_behind(connection.key);
+                keeper.behind_since.set(Some(Instant::now()));
             }
         }
+        // Those that are on their way here are to be fetched again.
+        let is_behind = |topic: &Topic| {
+            self.router.is_durable(&topic.hub) && partitions.contains(Router::partition_of(topic))
+        };
+        self.router.shard().spoil_holds(is_behind);
     }
 
     /// Lets those who have fallen behind go on from their records, if what is sent to them comes again.
     fn catch_up_with_records(&self) {
         for connection in self.durable() {
-            let is_behind = self.router.shard().is_behind(connection.key);
-            if is_behind && self.router.position(&self.partitions_of(&connection)).is_some() {
+            let Some(keeper) = connection.keeper() else { continue };
+            let Some(since) = keeper.behind_since.get() else { continue };
+            if self.router.position(&self.partitions_of(&connection)).is_none() {
+                continue;
+            }
+            // Its record may have been lost meanwhile, and is then written anew.
+            if keeper.written_at.get() > since && !keeper.is_at_work.get() {
                 self.let_lie(connection.key);
+            } else {
+                keeper.is_due.set(true);
+                self.keep(&connection);
             }
         }
     }
@@ -327,13 +393,14 @@ impl Connections {
                 continue;
             }
             next = Instant::now() + RENEWAL;
-            self.move_places(records).await;
             for connection in self.durable() {
                 if let Some(keeper) = connection.keeper() {
                     keeper.is_due.set(true);
                     self.keep(&connection);
                 }
             }
+            // The next renewal brings them.
+            self.move_places(records).await;
         }
     }
 
@@ -350,14 +417,8 @@ impl Connections {
 
     /// Finds out up to where the logs have reached all members of this worker.
     async fn move_places(&self, records: &Records) {
-        let partitions = self.durable_partitions();
-        let mut places = BTreeMap::new();
-        for partition in partitions.iter() {
-            // An older place only means that more has to be read.
-            if let Ok(place) = records.store.end(partition).await {
-                places.insert(partition, place);
-            }
-        }
+        // Where the server does not answer the older place stays, and more would have to be read.
+        let places = records.ends(&self.durable_partitions()).await;
         let found: PartitionSet = places.keys().copied().collect();
         if self.router.arrived_in(&found).await.is_err() || self.router.position(&found).is_none() {
             return;
@@ -373,15 +434,29 @@ impl Connections {
     pub(super) fn end_record(&self, connection: &Connection) {
         let (Some(records), Some(keeper)) = (&self.records, connection.keeper()) else { return };
         let (hub, id) = name_of(connection);
-        let owner = keeper.ledger.borrow().owner().clone();
+        // It may not have been taken over yet.
+        let predecessor = keeper.predecessor.borrow().clone();
+        let owners: Vec<Owner> =
+            predecessor.into_iter().chain([keeper.ledger.borrow().owner().clone()]).collect();
         let (store, lifetime) = (records.store.clone(), records.lifetime);
         tokio::task::spawn_local(async move {
             // After that there is no record any more.
             let until = Instant::now() + lifetime;
-            while store.finish((&hub, &id), &owner, lifetime).await.is_err() && Instant::now() < until {
-                tokio::time::sleep(PAUSE).await;
+            for owner in owners {
+                while store.finish((&hub, &id), &owner, lifetime).await.is_err() && Instant::now() < until {
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         });
+        self.forget_record(connection);
+    }
+
+    /// A connection is not here any more: nothing more is written, and who waits for that need not wait any longer.
+    pub(super) fn forget_record(&self, connection: &Connection) {
+        if let Some(keeper) = connection.keeper() {
+            keeper.gone.notify_waiters();
+            self.router.written_no_more();
+        }
     }
 
     /// Forgets a durable connection without a word, so that its client takes it up again from its record. False when it
@@ -407,6 +482,15 @@ impl Connections {
 }
 
 impl Records {
+    /// Where the logs of these partitions end, of those whose servers say so soon.
+    async fn ends(&self, partitions: &PartitionSet) -> BTreeMap<Partition, Place> {
+        let end = |partition| async move {
+            let place = tokio::time::timeout(END, self.store.end(partition)).await;
+            Some((partition, place.ok()?.ok()?))
+        };
+        join_all(partitions.iter().map(end)).await.into_iter().flatten().collect()
+    }
+
     fn placed(&self) -> PartitionSet {
         self.places.borrow().keys().copied().collect()
     }

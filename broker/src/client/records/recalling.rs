@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::rc::Rc;
-use std::time::Duration;
 
 use codec::ids::{ConnectionId, SequenceId};
 use tokio::time::Instant;
@@ -16,15 +15,13 @@ use crate::backplane::PartitionSet;
 use crate::backplane::store::{Ledger, Logged, Owner, Record, StoreError, Take, owed};
 use crate::client::connection::Connection;
 use crate::client::connections::Connections;
+use crate::client::moving::fetching::WATCHING;
 use crate::client::recovery::Unreachable;
 use crate::hub::{Held, HoldKey, MemberKey};
 use crate::model::close::CloseReason;
 use crate::model::command::{Target, Topic};
 use crate::model::portable::{Portable, RecordState};
 use crate::router::Router;
-
-/// Longest time until what is sent to a connection that is to come reaches this node.
-const WATCHING: Duration = Duration::from_secs(2);
 
 /// Why a connection cannot be taken up again from its record.
 enum Missing {
@@ -60,7 +57,7 @@ impl Connections {
     }
 
     /// Goes on with a connection from its record, which is `from`'s until now. Its client finds it here, or finds out that
-    /// it is no more.
+    /// it is no more. Nothing happens if it is not awaited any more when its turn has come.
     ///
     /// # Errors
     /// When it cannot be done now; it may be tried again, by whoever its client comes to.
@@ -69,7 +66,13 @@ impl Connections {
         records: &Records,
         (topic, id): (&Topic, &ConnectionId),
         from: Owner,
+        is_awaited: impl Fn() -> bool,
     ) -> Result<(), Unreachable> {
+        // When a node is lost many come at once, and each may need much.
+        let Ok(_turn) = records.recalls.acquire().await else { return Err(Unreachable) };
+        if !is_awaited() {
+            return Err(Unreachable);
+        }
         let name = (&topic.hub, id);
         let to = from.successor(self.router.node().clone(), records.epoch);
         let taken = records.store.take(name, (&from, &to), records.lifetime).await;
@@ -92,7 +95,7 @@ impl Connections {
                         return Err(Unreachable);
                     }
                 };
-                // The record lives no longer than it would have, if this goes nowhere.
+                // If this goes nowhere, whoever comes next finds out as well.
                 let _ = records.store.finish(name, &to, records.lifetime).await;
                 return self.give_up(topic, id, &error);
             }
@@ -101,7 +104,8 @@ impl Connections {
         let seconds_left = u32::try_from(self.config.reconnect_window.as_secs()).unwrap_or(u32::MAX / 2);
         let portable = Portable { seconds_left, ..record.portable.clone() };
         let (connection, pending) = self.import(portable, permit);
-        let keeper = Keeper::new(Ledger::taken(to, &record), self.partitions_of(&connection));
+        let keeper =
+            Keeper::new(Ledger::taken(to, &record), self.topics_of(&connection).into_iter().collect());
         self.keep_record(&connection, keeper, SequenceId(record.portable.membership.last));
         tracing::info!(hub = %topic.hub, connection = %id, missed = owed.len(), "connection goes on from its record");
         let identities = owed.iter().map(|logged| logged.identity.clone()).collect();
@@ -198,7 +202,7 @@ impl Connections {
         let from = Owner { node, epoch, term };
         let mut ledger = Ledger::new(from.successor(self.router.node().clone(), records.epoch));
         ledger.serve(to_floors(served));
-        let keeper = Keeper::new(ledger, self.partitions_of(connection));
+        let keeper = Keeper::new(ledger, self.topics_of(connection).into_iter().collect());
         keeper.predecessor.replace(Some(from));
         self.keep_record(connection, keeper, SequenceId(0));
     }
