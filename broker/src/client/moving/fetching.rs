@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use codec::ids::{ConnectionId, HubName};
+use codec::ids::{ConnectionId, GroupName, HubName, UserId};
 
 use super::{Connections, POSTPONED};
 use crate::backplane::wire::session;
@@ -16,7 +16,7 @@ use crate::model::survey::{Move, Prepared, Question, Survey};
 use crate::router::{Taken, Whom};
 
 /// Longest time until what is sent to a connection that is to come reaches this node.
-pub(in crate::client) const WATCHING: Duration = Duration::from_secs(2);
+const WATCHING: Duration = Duration::from_secs(2);
 /// How often a connection may change its groups while it is fetched.
 const ROUNDS: usize = 3;
 
@@ -150,6 +150,27 @@ impl Connections {
         Ok(Move::Nothing)
     }
 
+    /// Holds from now on what is sent to a connection of this user and these groups. Gives where that is sent.
+    ///
+    /// # Errors
+    /// When it cannot be said in time that nothing of it is missed.
+    pub(in crate::client) async fn hold_all(
+        &self,
+        hold: HoldKey,
+        topic: &Topic,
+        user_id: Option<UserId>,
+        groups: impl Iterator<Item = GroupName>,
+    ) -> Result<Vec<Topic>, Unreachable> {
+        let targets = [Target::Hub, topic.target.clone()].into_iter();
+        let targets = targets.chain(user_id.map(Target::User)).chain(groups.map(Target::Group));
+        let topics: Vec<_> = targets.map(|target| Topic { hub: topic.hub.clone(), target }).collect();
+        let settled = self.router.settle(self.router.hold(hold, topics.clone()));
+        match tokio::time::timeout(WATCHING, settled).await {
+            Ok(Ok(())) => Ok(topics),
+            Ok(Err(_)) | Err(_) => Err(Unreachable),
+        }
+    }
+
     /// Holds what is sent to a connection, and then has it given up by the node that has it.
     async fn fetch_from(
         &self,
@@ -159,14 +180,7 @@ impl Connections {
     ) -> Result<Option<HandedOver>, Unreachable> {
         for _ in 0..ROUNDS {
             let Prepared { node, ticket, user_id, groups } = prepared;
-            let targets = [Target::Hub, topic.target.clone()].into_iter();
-            let targets = targets.chain(user_id.map(Target::User));
-            let targets = targets.chain(groups.iter().cloned().map(Target::Group));
-            let topics: Vec<_> = targets.map(|target| Topic { hub: topic.hub.clone(), target }).collect();
-            let settled = self.router.settle(self.router.hold(hold, topics.clone()));
-            if !matches!(tokio::time::timeout(WATCHING, settled).await, Ok(Ok(()))) {
-                return Err(Unreachable);
-            }
+            let topics = self.hold_all(hold, topic, user_id, groups.iter().cloned()).await?;
             // What this node's own clients published before the hold does not come back to it: it must have gone to the
             // other node before that gives the connection up.
             let gone = self.router.arrived(&topics).await;

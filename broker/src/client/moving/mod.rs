@@ -28,7 +28,7 @@ use crate::router::Pending;
 use crate::session::{Failure, Opening, Session, Speech};
 use crate::telemetry::metrics::ConnectOutcome;
 
-pub(super) mod fetching;
+mod fetching;
 mod giving;
 mod leaving;
 

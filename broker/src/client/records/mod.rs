@@ -199,14 +199,16 @@ impl Connections {
         let key = connection.key;
         let version = self.router.shard().version(key);
         if keeper.is_due.get() || keeper.described.get() != Some(version) {
-            let missing = self.partitions_of(connection).without(&records.placed());
+            let mut topics: HashSet<Topic> = self.topics_of(connection).into_iter().collect();
+            keeper.known.borrow_mut().retain(|topic| topics.contains(topic));
+            let partitions: PartitionSet = topics.iter().map(Router::partition_of).collect();
+            let missing = partitions.without(&records.placed());
             if !missing.is_empty() {
                 return self.find_places(records, &missing).await;
             }
-            let mut new = self.topics_of(connection);
-            new.retain(|topic| !keeper.known.borrow().contains(topic));
-            if !new.is_empty() {
-                return self.begin_topics(connection, keeper, new).await;
+            topics.retain(|topic| !keeper.known.borrow().contains(topic));
+            if !topics.is_empty() {
+                return self.begin_topics(connection, keeper, topics).await;
             }
             if keeper.is_due.get() {
                 let numbers = self.router.shard().numbers(key);
@@ -272,7 +274,7 @@ impl Connections {
     }
 
     /// Tells the ledger what had come before the connection was sent what goes to these topics: it is owed nothing of that.
-    async fn begin_topics(&self, connection: &Rc<Connection>, keeper: &Keeper, new: Vec<Topic>) -> Step {
+    async fn begin_topics(&self, connection: &Rc<Connection>, keeper: &Keeper, new: HashSet<Topic>) -> Step {
         let is_behind = || self.router.shard().is_behind(connection.key);
         if !is_behind() {
             let partitions = new.iter().map(Router::partition_of).collect();
@@ -285,10 +287,7 @@ impl Connections {
                 keeper.ledger.borrow_mut().serve(to_floors(floors));
             }
         }
-        let present: HashSet<Topic> = self.topics_of(connection).into_iter().collect();
-        let mut known = keeper.known.borrow_mut();
-        known.extend(new);
-        known.retain(|topic| present.contains(topic));
+        keeper.known.borrow_mut().extend(new);
         Step::On
     }
 
@@ -306,10 +305,6 @@ impl Connections {
     fn describe_in(&self, records: &Records, connection: &Connection, keeper: &Keeper) {
         let Some(portable) = self.describe(connection) else { return };
         let partitions = self.partitions_of(connection);
-        keeper.known.borrow_mut().retain({
-            let present: HashSet<Topic> = self.topics_of(connection).into_iter().collect();
-            move |topic| present.contains(topic)
-        });
         let is_behind = self.router.shard().is_behind(connection.key);
         let mut places = keeper.places.borrow_mut();
         places.retain(|partition, _| partitions.contains(*partition));
@@ -354,8 +349,7 @@ impl Connections {
             if keeper.written_at.get() > since && !keeper.is_at_work.get() {
                 self.let_lie(connection.key);
             } else {
-                keeper.is_due.set(true);
-                self.keep(&connection);
+                self.renew(&connection, keeper);
             }
         }
     }
@@ -395,13 +389,18 @@ impl Connections {
             next = Instant::now() + RENEWAL;
             for connection in self.durable() {
                 if let Some(keeper) = connection.keeper() {
-                    keeper.is_due.set(true);
-                    self.keep(&connection);
+                    self.renew(&connection, keeper);
                 }
             }
             // The next renewal brings them.
             self.move_places(records).await;
         }
+    }
+
+    /// Lets a record be written although nothing may have come.
+    fn renew(&self, connection: &Rc<Connection>, keeper: &Keeper) {
+        keeper.is_due.set(true);
+        self.keep(connection);
     }
 
     fn durable(&self) -> Vec<Rc<Connection>> {

@@ -15,11 +15,10 @@ use crate::backplane::PartitionSet;
 use crate::backplane::store::{Ledger, Logged, Owner, Record, StoreError, Take, owed};
 use crate::client::connection::Connection;
 use crate::client::connections::Connections;
-use crate::client::moving::fetching::WATCHING;
 use crate::client::recovery::Unreachable;
 use crate::hub::{Held, HoldKey, MemberKey};
 use crate::model::close::CloseReason;
-use crate::model::command::{Target, Topic};
+use crate::model::command::Topic;
 use crate::model::portable::{Portable, RecordState};
 use crate::router::Router;
 
@@ -136,15 +135,9 @@ impl Connections {
         hold: HoldKey,
     ) -> Result<Vec<Logged>, Missing> {
         let Portable { user_id, membership, .. } = &record.portable;
-        let targets = [Target::Hub, topic.target.clone()].into_iter();
-        let targets = targets.chain(user_id.clone().map(Target::User));
-        let groups = membership.groups.iter().map(|membership| Target::Group(membership.group.clone()));
-        let topics: Vec<Topic> =
-            targets.chain(groups).map(|target| Topic { hub: topic.hub.clone(), target }).collect();
-        let settled = self.router.settle(self.router.hold(hold, topics.clone()));
-        if !matches!(tokio::time::timeout(WATCHING, settled).await, Ok(Ok(()))) {
-            return Err(Missing::Now("what is sent to it cannot be heard"));
-        }
+        let groups = membership.groups.iter().map(|membership| membership.group.clone());
+        let held = self.hold_all(hold, topic, user_id.clone(), groups).await;
+        let topics = held.map_err(|_| Missing::Now("what is sent to it cannot be heard"))?;
         let partitions: PartitionSet = topics.iter().map(Router::partition_of).collect();
         // What has been noted and has not come by now is held.
         let arrived = self.router.arrived_in(&partitions).await.ok();
