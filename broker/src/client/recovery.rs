@@ -169,7 +169,7 @@ impl Connections {
 
     fn answer(self: &Rc<Self>, petition: Petition) {
         let Petition { hub, connection_id, answer, .. } = &petition;
-        self.forget_behind(hub, connection_id);
+        self.forget_behind_with_room(hub, connection_id);
         let is_here = self.router.shard().find(hub, connection_id).is_some();
         if !is_here && connection_id.node().is_some() && !answer.is_closed() {
             tokio::task::spawn_local(Rc::clone(self).answer_when_fetched(petition));

@@ -1,7 +1,8 @@
 //! Members of durable hubs: what they are sent is written elsewhere first, and what they are told of themselves leaves
 //! only when that is written too. So whoever goes on with one, after its node was lost, knows all that its client knows.
 //!
-//! Messages wait in the window, which has a limit; frames without a number, of which there are few, wait here. Pings and
+//! Messages wait in the window, which has a limit. What does not fit can be had from the log later: the member falls
+//! behind, instead of having to end. Frames without a number, of which there are few, wait here. Pings and
 //! pongs do not wait: they say nothing of the connection.
 
 use std::collections::VecDeque;
@@ -135,17 +136,23 @@ impl Shard {
         }
     }
 
-    /// A member misses messages, or would get them in another order: from now on it gets none, until somebody goes on with
-    /// it from its record. Nothing if it is not durable.
+    /// A member misses messages, or would get them in another order: from now on it gets none that others send, until
+    /// somebody goes on with it from its record. Nothing if it is not durable. It happens by itself to one whose window has
+    /// no room for a message.
     pub fn fall_behind(&mut self, key: MemberKey) {
-        if let Some(gate) = self.members.get_mut(key).and_then(|member| member.gate.as_deref_mut()) {
-            gate.is_behind = true;
+        if let Some(member) = self.members.get_mut(key) {
+            member.fall_behind();
         }
     }
 
     /// Whether a member has fallen behind.
     pub fn is_behind(&self, key: MemberKey) -> bool {
         self.members.get(key).and_then(|member| member.gate.as_deref()).is_some_and(|gate| gate.is_behind)
+    }
+
+    /// Whether half of what a member's window may hold is there.
+    pub fn is_half_full(&self, key: MemberKey) -> bool {
+        self.members.get(key).is_some_and(|member| self.queue.is_half_full(member))
     }
 
     /// What has come since the last call.
@@ -167,6 +174,13 @@ impl Shard {
 }
 
 impl Member {
+    /// Gets nothing from now on that others send. False if it is not durable, and has to get everything.
+    #[cold]
+    pub(super) fn fall_behind(&mut self) -> bool {
+        let gate = self.gate.as_deref_mut();
+        gate.map(|gate| gate.is_behind = true).is_some()
+    }
+
     /// Whether nothing that others send may reach it.
     #[inline]
     pub(super) fn is_behind(&self) -> bool {
@@ -209,3 +223,6 @@ impl Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,13 @@ impl Outbox {
         pushed.unwrap_or(Ok(()))
     }
 
+    /// The message that the window had no room for is kept elsewhere.
+    pub(super) fn reopen(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.reopen();
+        }
+    }
+
     /// From now on only messages up to this number may leave.
     pub(super) fn limit(&mut self, up_to: SequenceId) {
         if let Some(window) = &mut self.window {

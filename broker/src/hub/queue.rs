@@ -124,8 +124,8 @@ impl Queue {
         }
     }
 
-    /// Queues a message for a member, with a number if it is reliable, and notes that it must end if its window has no
-    /// room. A message that tells the state of a `slot` takes the place of those that it replaces. What comes while a
+    /// Queues a message for a member, with a number if it is reliable. If its window has no room the member must end, or
+    /// falls behind if it is durable and the message can be had from the log. A message that tells the state of a `slot` takes the place of those that it replaces. What comes while a
     /// reliable member has no socket waits for the next one.
     #[inline]
     pub(super) fn send(
@@ -153,6 +153,7 @@ impl Queue {
                 self.note(key, member);
             }
             Ok(()) => {}
+            Err(Overrun) if source.is_some() && member.fall_behind() => member.outbox.reopen(),
             Err(Overrun) => {
                 self.overrun.push(key);
                 self.has_full = true;
@@ -173,12 +174,16 @@ impl Queue {
         if self.filling.is_empty() {
             return;
         }
-        let limits = self.limits.window;
-        if !member.outbox.window().is_some_and(|window| window.is_half_full(limits)) {
+        if !self.is_half_full(member) {
             self.filling.remove(key);
         } else if let Some(since) = self.filling.get_mut(key) {
             *since = Instant::now();
         }
+    }
+
+    /// Whether half of what a member's window may hold is there.
+    pub(super) fn is_half_full(&self, member: &Member) -> bool {
+        member.outbox.window().is_some_and(|window| window.is_half_full(self.limits.window))
     }
 
     /// Notes that there is no such member any more.

@@ -130,6 +130,15 @@ impl Window {
         self.exceptions.as_ref().is_some_and(|exceptions| exceptions.is_overrun)
     }
 
+    /// The message that did not fit is kept elsewhere: others may be put in again.
+    #[cold]
+    pub(super) fn reopen(&mut self) {
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.is_overrun = false;
+            self.release_if_empty();
+        }
+    }
+
     /// The client has all messages up to this number. One that it has acknowledged before changes nothing, one beyond
     /// the last means all.
     pub(super) fn acknowledge(&mut self, up_to: SequenceId) {

@@ -3,6 +3,7 @@
 
 mod alone;
 mod ended;
+mod full;
 mod killed;
 mod paused;
 mod redis_lost;

@@ -23,6 +23,7 @@ use crate::hub::{MemberKey, Unwritten, UnwrittenMessage, Version};
 use crate::model::command::{Identity, Topic};
 use crate::router::Router;
 
+mod behind;
 mod recalling;
 
 /// How often records are renewed.
@@ -63,6 +64,8 @@ pub(super) struct Keeper {
     known: RefCell<HashSet<Topic>>,
     /// Since when it has been behind, if it is.
     behind_since: Cell<Option<Instant>>,
+    /// Since when its client has had a socket and left its window full, if it does, and has fallen behind.
+    full_since: Cell<Option<Instant>>,
     /// Places that its record names.
     places: RefCell<BTreeMap<Partition, Place>>,
     /// The connection is not here any more.
@@ -93,6 +96,7 @@ impl Keeper {
             written_at: Cell::new(Instant::now()),
             known: RefCell::new(known),
             behind_since: Cell::new(None),
+            full_since: Cell::new(None),
             gone: Notify::new(),
             places: RefCell::default(),
             predecessor: RefCell::default(),
@@ -317,49 +321,6 @@ impl Connections {
             }
         }
         keeper.ledger.borrow_mut().describe(session::encode_record(&portable, &places).into());
-    }
-
-    /// Messages of these partitions do not come for a while, and when they do come, not in the order in which different
-    /// nodes published them. Whoever is durable and concerned goes on from its record once they come again.
-    pub(super) fn fall_behind(&self, partitions: &PartitionSet) {
-        for connection in self.durable() {
-            let concerned =
-                self.partitions_of(&connection).iter().any(|partition| partitions.contains(partition));
-            if let Some(keeper) = connection.keeper().filter(|_| concerned) {
-                self.router.shard().fall_behind(connection.key);
-                keeper.behind_since.set(Some(Instant::now()));
-            }
-        }
-        // Those that are on their way here are to be fetched again.
-        let is_behind = |topic: &Topic| {
-            self.router.is_durable(&topic.hub) && partitions.contains(Router::partition_of(topic))
-        };
-        self.router.shard().spoil_holds(is_behind);
-    }
-
-    /// Lets those who have fallen behind go on from their records, if what is sent to them comes again.
-    fn catch_up_with_records(&self) {
-        for connection in self.durable() {
-            let Some(keeper) = connection.keeper() else { continue };
-            let Some(since) = keeper.behind_since.get() else { continue };
-            if self.router.position(&self.partitions_of(&connection)).is_none() {
-                continue;
-            }
-            // Its record may have been lost meanwhile, and is then written anew.
-            if keeper.written_at.get() > since && !keeper.is_at_work.get() {
-                self.let_lie(connection.key);
-            } else {
-                self.renew(&connection, keeper);
-            }
-        }
-    }
-
-    /// Forgets a connection that is here and has fallen behind.
-    pub(super) fn forget_behind(&self, hub: &HubName, id: &ConnectionId) {
-        let key = self.router.shard().find(hub, id);
-        if let Some(key) = key.filter(|&key| self.router.shard().is_behind(key)) {
-            self.let_lie(key);
-        }
     }
 
     /// A client has acknowledged messages: they need not be kept any longer. That is written with what is written next.

@@ -59,6 +59,11 @@ impl Session {
         &self.ticket.id
     }
 
+    /// From now on it comes back to these.
+    pub(super) fn go_on_at(&mut self, nodes: &[SocketAddr]) {
+        self.others = nodes.to_vec();
+    }
+
     /// Leaves its socket without a word, and gives it away.
     pub(super) fn leave(&mut self) -> Option<RawSocket> {
         self.socket.take()
