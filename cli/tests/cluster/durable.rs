@@ -50,7 +50,13 @@ struct Durable(Cluster);
 
 /// The same over a Redis that keeps what it has.
 fn durable() -> Durable {
-    let flags = ["--access-key", PRIMARY_KEY, "--hubs", &hubs_file().display().to_string()];
+    durable_with(&[])
+}
+
+/// The same with further flags.
+fn durable_with(more: &[&str]) -> Durable {
+    let file = hubs_file().display().to_string();
+    let flags = [&["--access-key", PRIMARY_KEY, "--hubs", &file], more].concat();
     Durable(Cluster::keeping(NODES, &flags))
 }
 

@@ -5,7 +5,7 @@
 //! and say up to where the logs need not be read any more.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,14 +16,16 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::connections::Connections;
-use crate::backplane::store::{Fate, Floors, Ledger, Owner, Place, Store, Write};
+use crate::backplane::store::{Fate, Floors, Ledger, Owner, Store, Write};
 use crate::backplane::wire::session;
 use crate::backplane::{Partition, PartitionSet};
 use crate::hub::{MemberKey, Unwritten, UnwrittenMessage, Version};
 use crate::model::command::{Identity, Topic};
 use crate::router::Router;
+use places::Places;
 
 mod behind;
+mod places;
 mod recalling;
 
 /// How often records are renewed.
@@ -46,7 +48,7 @@ pub(super) struct Records {
     lifetime: Duration,
     recalls: Semaphore,
     /// Up to where everything that was noted in a partition has reached this worker's members.
-    places: RefCell<BTreeMap<Partition, Place>>,
+    places: RefCell<Places>,
 }
 
 /// What is written of one connection.
@@ -67,7 +69,7 @@ pub(super) struct Keeper {
     /// Since when its client has had a socket and left its window full, if it does, and has fallen behind.
     full_since: Cell<Option<Instant>>,
     /// Places that its record names.
-    places: RefCell<BTreeMap<Partition, Place>>,
+    places: RefCell<Places>,
     /// The connection is not here any more.
     gone: Notify,
     /// The record is that of a node which has given the connection up, and is to be taken over.
@@ -87,7 +89,7 @@ enum Step {
 }
 
 impl Keeper {
-    fn new(ledger: Ledger, known: HashSet<Topic>) -> Self {
+    fn new(ledger: Ledger, known: HashSet<Topic>, places: Places) -> Self {
         Self {
             ledger: RefCell::new(ledger),
             is_at_work: Cell::new(false),
@@ -98,7 +100,7 @@ impl Keeper {
             behind_since: Cell::new(None),
             full_since: Cell::new(None),
             gone: Notify::new(),
-            places: RefCell::default(),
+            places: RefCell::new(places),
             predecessor: RefCell::default(),
         }
     }
@@ -127,7 +129,7 @@ impl Connections {
     pub(super) fn begin_keeping(&self, connection: &Rc<Connection>) {
         if let Some(records) = self.records_for(connection) {
             let ledger = Ledger::new(records.first_owner(&self.router));
-            self.keep_record(connection, Keeper::new(ledger, HashSet::new()), SequenceId(0));
+            self.keep_record(connection, Keeper::new(ledger, HashSet::new(), Places::new()), SequenceId(0));
         }
     }
 
@@ -311,15 +313,7 @@ impl Connections {
         let partitions = self.partitions_of(connection);
         let is_behind = self.router.shard().is_behind(connection.key);
         let mut places = keeper.places.borrow_mut();
-        places.retain(|partition, _| partitions.contains(*partition));
-        for (&partition, &place) in records.places.borrow().iter().filter(|(at, _)| partitions.contains(**at))
-        {
-            // What has not reached it since still has to be read.
-            let known = places.entry(partition).or_insert(place);
-            if !is_behind {
-                *known = place;
-            }
-        }
+        places::move_on(&mut places, &records.places.borrow(), &partitions, is_behind);
         keeper.ledger.borrow_mut().describe(session::encode_record(&portable, &places).into());
     }
 
@@ -443,7 +437,7 @@ impl Connections {
 
 impl Records {
     /// Where the logs of these partitions end, of those whose servers say so soon.
-    async fn ends(&self, partitions: &PartitionSet) -> BTreeMap<Partition, Place> {
+    async fn ends(&self, partitions: &PartitionSet) -> Places {
         let end = |partition| async move {
             let place = tokio::time::timeout(END, self.store.end(partition)).await;
             Some((partition, place.ok()?.ok()?))

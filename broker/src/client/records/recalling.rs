@@ -10,7 +10,7 @@ use std::rc::Rc;
 use codec::ids::{ConnectionId, SequenceId};
 use tokio::time::Instant;
 
-use super::{Keeper, Records, Step, name_of, to_floors};
+use super::{Keeper, Places, Records, Step, name_of, to_floors};
 use crate::backplane::PartitionSet;
 use crate::backplane::store::{Ledger, Logged, Owner, Record, StoreError, Take, owed};
 use crate::client::connection::Connection;
@@ -103,8 +103,9 @@ impl Connections {
         let seconds_left = u32::try_from(self.config.reconnect_window.as_secs()).unwrap_or(u32::MAX / 2);
         let portable = Portable { seconds_left, ..record.portable.clone() };
         let (connection, pending) = self.import(portable, permit);
-        let keeper =
-            Keeper::new(Ledger::taken(to, &record), self.topics_of(&connection).into_iter().collect());
+        let known = self.topics_of(&connection).into_iter().collect();
+        // If not all that it is owed has room, the rest has to be read from there again.
+        let keeper = Keeper::new(Ledger::taken(to, &record), known, record.places.clone());
         self.keep_record(&connection, keeper, SequenceId(record.portable.membership.last));
         tracing::info!(hub = %topic.hub, connection = %id, missed = owed.len(), "connection goes on from its record");
         let identities = owed.iter().map(|logged| logged.identity.clone()).collect();
@@ -195,7 +196,8 @@ impl Connections {
         let from = Owner { node, epoch, term };
         let mut ledger = Ledger::new(from.successor(self.router.node().clone(), records.epoch));
         ledger.serve(to_floors(served));
-        let keeper = Keeper::new(ledger, self.topics_of(connection).into_iter().collect());
+        let known = self.topics_of(connection).into_iter().collect();
+        let keeper = Keeper::new(ledger, known, Places::new());
         keeper.predecessor.replace(Some(from));
         self.keep_record(connection, keeper, SequenceId(0));
     }
@@ -223,6 +225,7 @@ impl Connections {
                 }
                 let last = record.portable.membership.last;
                 *ledger = Ledger::taken(to, &record);
+                keeper.places.replace(record.places);
                 // What the record has and the window has not any more.
                 ledger.acknowledge(messages.first().map_or(u64::MAX, |first| first.number - 1));
                 messages

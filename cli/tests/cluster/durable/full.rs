@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::interval;
 
-use super::{durable, member};
+use super::traffic::subscribe;
+use super::{durable, durable_with, member};
 use crate::dialect::Dialect;
 use crate::peer::Peer;
 use crate::support::{Frame, Server};
@@ -13,6 +15,11 @@ use crate::support::{Frame, Server};
 const MESSAGES: u64 = 2600;
 /// Publishers that each send a part of them, one after the other.
 const PUBLISHERS: u64 = 4;
+/// Time between two messages of one of them. After its window is full there are more than the ten seconds after which
+/// records are renewed, and say that nothing older need be read.
+const PACE: Duration = Duration::from_millis(30);
+/// How long a client may stay away: longer than all this takes.
+const STAY: [&str; 2] = ["--reconnect-window", "90s"];
 
 /// Publishes to the group, and returns when all of it is noted.
 async fn flood(nodes: &super::Durable) {
@@ -20,7 +27,9 @@ async fn flood(nodes: &super::Durable) {
     for publisher in 0..PUBLISHERS {
         let address = nodes.address(2 + publisher as usize % 2);
         tasks.spawn(async move {
+            let mut pace = interval(PACE);
             for number in 0..MESSAGES / PUBLISHERS {
+                pace.tick().await;
                 let text = format!("{publisher} {number}");
                 Server::at(address)
                     .rest()
@@ -36,10 +45,15 @@ async fn flood(nodes: &super::Durable) {
 
 /// A client without a socket is sent more than fits. Then it comes back: to its node, or to another after that was killed.
 async fn it_gets_all_of_it(dialect: Dialect, is_killed: bool) {
-    let mut nodes = durable();
+    let mut nodes = durable_with(&STAY);
     let mut session = nodes.session(1, dialect, member().group("one")).await;
-    nodes.send(2, "groups/one", "first").await;
-    assert_eq!(session.next_message().await["data"], "first");
+    // Others at each node get everything at once.
+    let mut others = Vec::new();
+    for node in 1..=3 {
+        others.push(subscribe(nodes.session(node, dialect, member().group("one")).await));
+    }
+    nodes.send(2, "groups/one", "first 0").await;
+    assert_eq!(session.next_message().await["data"], "first 0");
     drop(session.leave());
     flood(&nodes).await;
     if is_killed {
@@ -57,8 +71,9 @@ async fn it_gets_all_of_it(dialect: Dialect, is_killed: bool) {
         assert_eq!(number.parse::<u64>().unwrap(), *next, "of publisher {publisher}");
         *next += 1;
     }
-    nodes.send(3, "groups/one", "last").await;
-    assert_eq!(session.next_message().await["data"], "last");
+    nodes.send(3, "groups/one", "last 0").await;
+    assert_eq!(session.next_message().await["data"], "last 0");
+    others.into_iter().for_each(|other| other.abort());
 }
 
 #[tokio::test]
@@ -78,7 +93,7 @@ async fn who_acknowledges_nothing_ends() {
     let mut peer = Peer::connect_as(&nodes.server(1), Dialect::Json, &spec).await;
     flood(&nodes).await;
     let ended = async {
-        let mut pings = tokio::time::interval(Duration::from_secs(2));
+        let mut pings = interval(Duration::from_secs(2));
         loop {
             tokio::select! {
                 frame = peer.socket.try_read_frame() => {
