@@ -311,6 +311,8 @@ impl Stage {
         match &mut node.broker {
             Some(_) if node.is_paused => Look::NotNow,
             Some(broker) => match (broker.has_ended(), broker.is_ready_within(GLANCE)) {
+                // One that has been ready was told to stop, and is awaited.
+                (true, _) if node.was_ready => Look::NotNow,
                 (true, _) => Look::CouldNotStart,
                 (false, true) => Look::Ready,
                 (false, false) => Look::NotNow,
