@@ -35,6 +35,8 @@ pub(crate) struct Finding {
     pub(crate) client: String,
     pub(crate) connection: String,
     pub(crate) what: Broken,
+    /// Of a message: where it was sent, and where the client was then.
+    pub(crate) way: Option<String>,
 }
 
 /// How a promise was broken. Messages are named by publisher and number.
@@ -149,7 +151,12 @@ impl Audit<'_> {
     }
 
     fn report(&mut self, client: &str, stay: &Stay, broken: impl IntoIterator<Item = Broken>) {
-        let finding = |what| Finding { client: client.to_owned(), connection: stay.connection.clone(), what };
+        let finding = |what: Broken| Finding {
+            client: client.to_owned(),
+            connection: stay.connection.clone(),
+            way: what.message().and_then(|(publisher, number)| way(self.record, stay, publisher, number)),
+            what,
+        };
         self.findings.extend(broken.into_iter().map(finding));
     }
 
@@ -283,7 +290,40 @@ fn concerns(incidents: &[Incident], publication: &Publication, stay: &Stay) -> b
     })
 }
 
+/// Where and when a message was published, and where the client had sockets before and after: what the logs should be
+/// searched for. Times are those of the run, which begins before its schedule.
+fn way(record: &Record, stay: &Stay, publisher: u32, number: u32) -> Option<String> {
+    let from = record.publishers.get(publisher as usize)?;
+    let Publication { begun, node, acknowledged, .. } =
+        from.messages.get((number as usize).checked_sub(1)?)?;
+    let (before, after): (Vec<_>, Vec<_>) = stay.sockets.iter().partition(|(_, since)| since <= begun);
+    let sockets: Vec<String> = before
+        .iter()
+        .rev()
+        .take(2)
+        .rev()
+        .chain(after.iter().take(3))
+        .map(|(run, since)| format!("{run} at {since:.1?}"))
+        .collect();
+    let (group, sockets) = (from.group, sockets.join(", "));
+    Some(format!(
+        "sent to group {group} over {node} at {begun:.3?}, acknowledged {acknowledged:.3?}; sockets: {sockets}"
+    ))
+}
+
 impl Broken {
+    /// The publisher and the number of the message, if it is about one.
+    fn message(&self) -> Option<(u32, u32)> {
+        match *self {
+            Self::Lost { publisher, number }
+            | Self::LostForNoReason { publisher, number }
+            | Self::Doubled { publisher, number }
+            | Self::Reordered { publisher, number, .. }
+            | Self::Strange { publisher, number } => Some((publisher, number)),
+            Self::Sequence { .. } | Self::Ended(_) | Self::Missing => None,
+        }
+    }
+
     /// What kind of finding it is.
     pub(crate) fn kind(&self) -> String {
         match self {
@@ -301,7 +341,8 @@ impl Broken {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {:?}", self.client, self.connection, self.what)
+        write!(f, "{} ({}): {:?}", self.client, self.connection, self.what)?;
+        self.way.iter().try_for_each(|way| write!(f, ", {way}"))
     }
 }
 
