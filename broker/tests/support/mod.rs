@@ -55,9 +55,14 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 /// # Panics
 /// When it has not happened within [`DEADLINE`]; `what` names it.
 pub async fn within_deadline<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
+    within(DEADLINE, what, future).await
+}
+
+/// The same with a time limit of its own.
+async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(limit, future).await {
         Ok(value) => value,
-        Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
+        Err(_) => panic!("{what} did not happen within {limit:?}"),
     }
 }
 

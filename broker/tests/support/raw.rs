@@ -2,12 +2,13 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::frame::{Frame, Opcode};
-use super::within_deadline;
+use super::{DEADLINE, within, within_deadline};
 
 /// A TCP connection to the broker with what has been read of it and not used yet.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct RawSocket {
     pub stream: TcpStream,
     /// Bytes that have come and are not used yet.
     pub buffer: Vec<u8>,
+    /// Longest wait for a byte, or for the end.
+    pub patience: Duration,
 }
 
 /// An HTTP response.
@@ -39,9 +42,14 @@ impl Response {
 impl RawSocket {
     /// Opens the TCP connection.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = within_deadline("a connection", TcpStream::connect(address)).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self::try_connect(address).await.unwrap()
+    }
+
+    /// The same, if the broker is there.
+    pub async fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = within_deadline("a connection", TcpStream::connect(address)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::new(), patience: DEADLINE })
     }
 
     /// Writes all of it. That the broker may have closed already is no error.
@@ -67,6 +75,17 @@ impl RawSocket {
 
     /// Asks for an upgrade and reads the answer.
     pub async fn upgrade(&mut self, path: &str, headers: &[(&str, &str)]) -> Response {
+        self.ask_for_upgrade(path, headers).await;
+        self.read_response().await
+    }
+
+    /// The same of a broker that may be killed meanwhile; `None` means that the socket has ended.
+    pub async fn try_upgrade(&mut self, path: &str, headers: &[(&str, &str)]) -> Option<Response> {
+        self.ask_for_upgrade(path, headers).await;
+        self.try_read_response().await
+    }
+
+    async fn ask_for_upgrade(&mut self, path: &str, headers: &[(&str, &str)]) {
         let mut request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
@@ -77,16 +96,24 @@ impl RawSocket {
         }
         request.push_str("\r\n");
         self.write(request.as_bytes()).await;
-        self.read_response().await
     }
 
     /// Reads a response.
     pub async fn read_response(&mut self) -> Response {
+        match self.try_read_response().await {
+            Some(response) => response,
+            None => panic!("the socket ended before a response: {:?}", self.text()),
+        }
+    }
+
+    async fn try_read_response(&mut self) -> Option<Response> {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(self.fill().await, "the socket ended before a response: {:?}", self.text());
+            if !self.fill().await {
+                return None;
+            }
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
         let mut lines = head.trim_end().split("\r\n");
@@ -101,7 +128,7 @@ impl RawSocket {
             assert!(self.fill().await, "the socket ended within a body: {response:?}");
         }
         response.body = String::from_utf8(self.buffer.drain(..length).collect()).unwrap();
-        response
+        Some(response)
     }
 
     /// Reads a frame; `None` means that the socket has ended.
@@ -140,7 +167,7 @@ impl RawSocket {
     /// Reads more into the buffer; false means that the socket has ended.
     pub async fn fill(&mut self) -> bool {
         let mut chunk = vec![0; 64 * 1024];
-        match within_deadline("a byte or the end", self.stream.read(&mut chunk)).await {
+        match within(self.patience, "a byte or the end", self.stream.read(&mut chunk)).await {
             Ok(0) => false,
             Ok(count) => {
                 self.buffer.extend_from_slice(&chunk[..count]);

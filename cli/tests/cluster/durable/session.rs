@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::SOON;
 use crate::dialect::Dialect;
 use crate::peer::{Peer, Ticket};
 use crate::support::{ClientSpec, Opcode, RawSocket, Server};
@@ -51,7 +52,7 @@ impl Session {
         let Peer { socket, ticket } =
             Peer::connect_as(server, dialect, &spec.offer(dialect.subprotocol())).await;
         let others = others.to_vec();
-        Self { ticket, socket: Some(socket), others, attempts: 0, last: 0, acknowledged: 0 }
+        Self { ticket, socket: Some(patient(socket)), others, attempts: 0, last: 0, acknowledged: 0 }
     }
 
     /// Its id.
@@ -131,15 +132,14 @@ impl Session {
             assert!(Instant::now() < end, "no node takes the connection up within {TRIES:?}");
             let address = self.others[self.attempts % self.others.len()];
             self.attempts += 1;
-            if tokio::net::TcpStream::connect(address).await.is_err() {
+            // Its node may be lost, even in the midst of it.
+            if let Ok(mut socket) = RawSocket::try_connect(address).await
+                && let Some(response) = socket.try_upgrade(&self.ticket.path(), &offer).await
+                && response.status == 101
+            {
+                self.socket = Some(patient(socket));
+            } else {
                 tokio::time::sleep(AGAIN).await;
-                continue;
-            }
-            let server = Server::at(address);
-            let (socket, response) = self.ticket.try_recover(&server, &offer).await;
-            match response.status {
-                101 => self.socket = Some(socket),
-                _ => tokio::time::sleep(AGAIN).await,
             }
         }
     }
@@ -154,4 +154,10 @@ impl Session {
             }
         }
     }
+}
+
+/// A socket on which nothing may come until a lost node is known to be gone.
+fn patient(mut socket: RawSocket) -> RawSocket {
+    socket.patience = SOON;
+    socket
 }
