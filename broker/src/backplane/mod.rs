@@ -68,6 +68,13 @@ pub trait Overview: Send + Sync + 'static {
     /// missing, or may be. What has come has been given to the receiver before.
     fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>>;
 
+    /// The same for whoever reads in logs what this node has missed while it was deaf: a node that has been quiet since is
+    /// not waited for. It may be lost, and nobody else knows what was missed of it. From the first call on
+    /// [`Arrival::Deaf`] comes whenever something has to wait, that of such a node included.
+    fn position_with_logs(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
+        self.position(partitions)
+    }
+
     /// Whether all that the node has published and that has come here has been given to the receiver, and nothing is missing
     /// in between: nothing of it waits.
     fn has_all_of(&self, _node: &NodeId) -> bool {
@@ -111,8 +118,8 @@ pub enum Arrival {
     Envelope(Envelope, Number),
     /// Envelopes of this topic, or of any channel when it is absent, have been lost for good.
     Lost(Option<Topic>),
-    /// What is published to these partitions from now on does not come for a while. What was, and is brought later, may
-    /// come in another order than that in which it was published by different nodes.
+    /// What is published to these partitions from now on, by one node at least, does not come for a while. What was, and is
+    /// brought later, may come in another order than that in which it was published by different nodes.
     Deaf(PartitionSet),
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Pending, RouteError, Router};
-use crate::backplane::{Applied, Channel, Content, PartitionSet, Reply, Standing};
+use crate::backplane::{Applied, Channel, Content, PartitionSet, Position, Reply, Standing};
 use crate::hub::{HoldKey, Known, Letter, MemberKey, Outgoing};
 use crate::model::command::{Identity, Target, Topic};
 use crate::model::survey::{Answer, Given, Move, Question, Survey};
@@ -160,16 +160,13 @@ impl Router {
             let all_have_all = tokio::time::timeout(ARRIVAL, self.0.bus.all_have_all());
             all_have_all.await.map_err(|_| RouteError::Unreachable)?;
         }
-        self.position(&partitions).ok_or(RouteError::Incomplete)
+        self.0.bus.position(&partitions).map(floors).ok_or(RouteError::Incomplete)
     }
 
-    /// How far this node is with what is published to these partitions; nothing while something is missing, or may be.
+    /// How far this node is with what is published to these partitions; nothing while something is missing, or may be, that
+    /// is not in the logs of durable hubs or may still come there unheard.
     pub fn position(&self, partitions: &PartitionSet) -> Option<Vec<(u8, Identity)>> {
-        let floors = self.0.bus.position(partitions)?.into_iter().map(|heard| {
-            let (epoch, sequence) = (heard.up_to.epoch, heard.up_to.sequence);
-            (heard.partition.0, Identity { origin: heard.origin, epoch, sequence })
-        });
-        Some(floors.collect())
+        self.0.bus.position_with_logs(partitions).map(floors)
     }
 
     /// Waits until what this node publishes to these partitions comes back to it.
@@ -335,4 +332,13 @@ impl Router {
     pub fn topic_of(survey: &Survey) -> Topic {
         super::survey::topic_of(survey)
     }
+}
+
+/// Each as members know it.
+fn floors(positions: Vec<Position>) -> Vec<(u8, Identity)> {
+    let floors = positions.into_iter().map(|heard| {
+        let (epoch, sequence) = (heard.up_to.epoch, heard.up_to.sequence);
+        (heard.partition.0, Identity { origin: heard.origin, epoch, sequence })
+    });
+    floors.collect()
 }

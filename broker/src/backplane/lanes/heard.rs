@@ -12,7 +12,7 @@ use super::origin::{Around, Origin};
 use super::proofs::Proofs;
 use super::{FORGOTTEN, GONE, Incoming, ORIGINS, Part, PartitionSet, STEADY, Step, Why};
 use crate::backplane::partitions::all;
-use crate::backplane::{Number, Position};
+use crate::backplane::{Number, Partition, Position};
 
 /// See the module. `T` is what an envelope brings. What is to be done is added to the `steps` of each call.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Heard<T> {
     /// Since when we hear everything; absent when it has always been so.
     hearing_since: Option<Instant>,
     due_at: Option<Instant>,
+    /// Whether anybody here goes on from logs.
+    has_readers: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -72,6 +74,7 @@ impl<T> Heard<T> {
             doubtful_since: None,
             hearing_since: None,
             due_at: None,
+            has_readers: false,
         }
     }
 
@@ -179,14 +182,36 @@ impl<T> Heard<T> {
     /// Up to which number each process has been heard in each of these partitions; nothing while something is missing
     /// there, or may be.
     pub(crate) fn position(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
+        let for_long = self.hears_for_long();
+        self.positions(partitions, |origin, partition| origin.heard(partition, for_long))
+    }
+
+    /// The same for whoever finds in logs what was missed in a deafness: a process that has been quiet since is not waited
+    /// for, although it has not answered what it has been asked. All that it has published is in the logs by now. From the
+    /// first call on [`Step::Behind`] says when something has to wait.
+    pub(crate) fn position_with_logs(&mut self, partitions: &PartitionSet) -> Option<Vec<Position>> {
+        self.has_readers = true;
+        let (for_long, proven, since) = (self.hears_for_long(), self.proofs.of_all(), self.hearing_since);
+        let positions = self.positions(partitions, |origin, partition| {
+            let is_quiet = || origin.is_quiet(partition, proven, since);
+            origin.heard(partition, for_long).or_else(|| is_quiet().then(|| origin.highest(partition)))
+        })?;
+        self.origins.iter_mut().for_each(|origin| origin.pass_over(partitions));
+        Some(positions)
+    }
+
+    fn positions(
+        &self,
+        partitions: &PartitionSet,
+        heard: impl Fn(&Origin<T>, Partition) -> Option<u64>,
+    ) -> Option<Vec<Position>> {
         if partitions.iter().any(|partition| self.deaf.contains(partition)) {
             return None;
         }
-        let for_long = self.hears_for_long();
         let mut all = Vec::new();
         for origin in &self.origins {
             for partition in partitions.iter() {
-                let heard = origin.heard(partition, for_long)?;
+                let heard = heard(origin, partition)?;
                 if heard > 0 {
                     let up_to = Number { epoch: origin.epoch(), sequence: heard };
                     all.push(Position { origin: origin.id().clone(), partition, up_to });
@@ -222,9 +247,10 @@ impl<T> Heard<T> {
         steps: &mut Vec<Step<T>>,
         act: impl FnOnce(&mut Origin<T>, &mut Around<'_, T>) -> R,
     ) -> R {
-        let Self { origins, channels, proofs, questions, due_at, .. } = self;
+        let Self { origins, channels, proofs, questions, due_at, has_readers, .. } = self;
         let origin = &mut origins[at];
-        let done = act(origin, &mut Around { channels, proofs, questions, steps, now });
+        let mut around = Around { channels, proofs, questions, steps, now, has_readers: *has_readers };
+        let done = act(origin, &mut around);
         let due = due_at.get_or_insert_with(|| now + FORGOTTEN);
         *due = origin.due_at().map_or(*due, |at| at.min(*due));
         done

@@ -50,6 +50,10 @@ pub(super) const SMALLEST_PART: usize = 16 << 10;
 const SILENT: Duration = Duration::from_secs(5);
 /// Who was silent before a deafness and has said nothing for so long after it is gone.
 const GONE: Duration = Duration::from_secs(6);
+/// Who has said nothing for so long since its words would have been heard is not waited for by whoever finds in logs what
+/// it has missed. More than the longest pause between two attempts to reach Redis and a beat: a node that has lost Redis as
+/// well is not to be taken for one that is gone.
+const QUIET: Duration = Duration::from_millis(3500);
 /// What was published so long before it can matter may come all the same: it waits for Redis, and is some time on its way.
 const EARLIER: Duration = Duration::from_secs(15);
 /// After so long with everything in order, every living node has been heard.
@@ -124,6 +128,10 @@ pub(crate) struct Question {
 pub(crate) enum Step<T> {
     /// Its turn has come.
     Deliver(T),
+    /// What somebody publishes to these partitions has to wait: whoever is there gets that later than what others publish
+    /// after it. Whoever goes on from logs should do so once nothing has to wait any more. Only after
+    /// [`Heard::position_with_logs`]; a deafness says the same.
+    Behind(PartitionSet),
     /// Ask this. Nothing has to be reported when it reaches nobody: it is asked again, and given up in time.
     Ask(Question),
     /// Something that the node published to channels of these partitions will not come any more.

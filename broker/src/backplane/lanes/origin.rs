@@ -11,7 +11,7 @@ use super::lane::{Gap, Lane, State};
 use super::proofs::Proofs;
 use super::{
     ASK_AGAIN, ASK_SELDOM, EARLIER, FORGOTTEN, HELD_BYTES, HELD_FOR, Incoming, LONGEST, OWED_FOR, PART, Part,
-    PartitionSet, Question, SILENT, SMALLEST_PART, Step, Why,
+    PartitionSet, QUIET, Question, SILENT, SMALLEST_PART, Step, Why,
 };
 use crate::backplane::Partition;
 
@@ -29,6 +29,8 @@ pub(super) struct Origin<T> {
     heard_at: Instant,
     /// Whether it was heard no more when we became deaf, nor since: it is asked when it comes back.
     is_silent: bool,
+    /// Whether somebody may have gone on from logs although something of it is missing.
+    is_passed_over: bool,
     /// When it became known that nothing more will come and that there is nobody to ask.
     ended_at: Option<Instant>,
     /// Whether it has said that it ends, and that Redis has taken all that it has published.
@@ -77,6 +79,17 @@ pub(super) struct Around<'a, T> {
     pub(super) questions: &'a mut u64,
     pub(super) steps: &'a mut Vec<Step<T>>,
     pub(super) now: Instant,
+    /// Whether anybody goes on from logs.
+    pub(super) has_readers: bool,
+}
+
+impl<T> Around<'_, T> {
+    /// What the origin publishes to these partitions has to wait.
+    fn waits(&mut self, partitions: PartitionSet) {
+        if self.has_readers && !partitions.is_empty() {
+            self.steps.push(Step::Behind(partitions));
+        }
+    }
 }
 
 /// What becomes of an envelope.
@@ -103,6 +116,7 @@ impl<T> Origin<T> {
             settled: Settled { sequence: 0, next: 0, since: now },
             heard_at: now,
             is_silent: false,
+            is_passed_over: false,
             ended_at: None,
             has_left: false,
             has_channels: false,
@@ -133,6 +147,8 @@ impl<T> Origin<T> {
         for partition in partitions.iter() {
             self.lane(partition).go_deaf(0);
         }
+        // What is there already has not waited for it.
+        self.is_passed_over = true;
     }
 
     pub(super) fn on_envelope(&mut self, incoming: Incoming<'_, T>, around: &mut Around<'_, T>) {
@@ -208,8 +224,7 @@ impl<T> Origin<T> {
     pub(super) fn on_farewell(&mut self, around: &mut Around<'_, T>) -> bool {
         if self.ended_at.is_none() {
             self.has_left = true;
-            self.heard_at = around.now;
-            self.is_silent = false;
+            self.speaks(around);
             self.ask_if_suspicious(around);
             self.end_if_complete(around.now);
         }
@@ -240,7 +255,7 @@ impl<T> Origin<T> {
         repair.progress = around.now;
         repair.again_in = ASK_AGAIN;
         repair.again_at = around.now + ASK_AGAIN;
-        self.heard_at = around.now;
+        self.speaks(around);
         if part.number == 0 {
             self.on_answer(&part.lacking, around);
         }
@@ -322,18 +337,50 @@ impl<T> Origin<T> {
         (lane.state == State::Open || is_gone).then_some(lane.highest)
     }
 
+    /// The highest number of a partition that has been heard.
+    pub(super) fn highest(&self, partition: Partition) -> u64 {
+        self.lanes[usize::from(partition.0)].highest
+    }
+
+    /// Whether it has said nothing for long, although it would have been heard `since` then and until it is `proven`, and
+    /// nothing of a partition can be missing but what was published in a deafness, or waits for that.
+    pub(super) fn is_quiet(
+        &self,
+        partition: Partition,
+        proven: Option<Instant>,
+        since: Option<Instant>,
+    ) -> bool {
+        let unheard_since = since.map_or(self.heard_at, |since| since.max(self.heard_at));
+        self.lanes[usize::from(partition.0)].was_deaf && proven >= Some(unheard_since + QUIET)
+    }
+
+    /// Somebody goes on without what is missing in these partitions, if anything is.
+    pub(super) fn pass_over(&mut self, partitions: &PartitionSet) {
+        self.is_passed_over |= partitions.iter().any(|partition| self.lane(partition).state != State::Open);
+    }
+
     fn lane(&mut self, partition: Partition) -> &mut Lane {
         &mut self.lanes[usize::from(partition.0)]
     }
 
-    fn is_heard(&mut self, sequence: u64, around: &Around<'_, T>) {
+    fn is_heard(&mut self, sequence: u64, around: &mut Around<'_, T>) {
         self.known = self.known.max(sequence);
-        self.heard_at = around.now;
-        self.is_silent = false;
+        self.speaks(around);
         // All its last words had come: what seemed to be a new run was a late word of an older one, or both live.
         if self.ended_at.is_some_and(|ended_at| around.proofs.of_all() >= Some(ended_at)) {
             self.ended_at = None;
             self.has_left = false;
+        }
+    }
+
+    /// It is there.
+    fn speaks(&mut self, around: &mut Around<'_, T>) {
+        self.heard_at = around.now;
+        self.is_silent = false;
+        if std::mem::take(&mut self.is_passed_over) {
+            let lanes = (0..=u8::MAX).zip(self.lanes.iter());
+            let waiting = lanes.filter(|(_, lane)| lane.state != State::Open);
+            around.waits(waiting.map(|(number, _)| Partition(number)).collect());
         }
     }
 
@@ -362,6 +409,7 @@ impl<T> Origin<T> {
                     Gap::Missing if self.ended_at.is_none() => {
                         lane.suspect(*last);
                         self.is_suspicious = true;
+                        around.waits([partition].into_iter().collect());
                         return Verdict::Wait;
                     }
                     Gap::Missing | Gap::Lost => is_lost = true,

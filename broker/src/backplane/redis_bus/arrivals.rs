@@ -205,6 +205,7 @@ impl Inner {
                     let message = LinkMessage::Repair { question: number, floors, within, part_bytes };
                     self.tell(&Channel::Node(origin), message);
                 }
+                Step::Behind(partitions) => (self.receive)(Arrival::Deaf(partitions)),
                 Step::Lost { origin, partitions, why } => self.lost(&origin, partitions, why),
             }
         }

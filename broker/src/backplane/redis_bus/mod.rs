@@ -358,6 +358,10 @@ impl Overview for RedisBus {
         lock(&self.inner.ears).heard.position(partitions)
     }
 
+    fn position_with_logs(&self, partitions: &PartitionSet) -> Option<Vec<Position>> {
+        lock(&self.inner.ears).heard.position_with_logs(partitions)
+    }
+
     fn has_all_of(&self, node: &NodeId) -> bool {
         lock(&self.inner.ears).heard.has_all_of(node)
     }

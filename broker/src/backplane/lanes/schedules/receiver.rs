@@ -34,6 +34,8 @@ pub(super) struct Receiver {
     last: HashMap<Source, u64>,
     /// The first and the last number that came since the channel began to be watched.
     seen: HashMap<Source, (u64, u64)>,
+    /// One for each lane.
+    pub(super) readers: [Reader; PARTITIONS],
 }
 
 impl Receiver {
@@ -56,6 +58,7 @@ impl Receiver {
             lost: Vec::new(),
             last: HashMap::new(),
             seen: HashMap::new(),
+            readers: Default::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl Receiver {
             trace(|| format!("receiver {} is deaf to server {lost}", self.number));
             let lanes: Vec<_> = (0..PARTITIONS).filter(|lane| server(*lane) == lost).collect();
             self.hear(now, |heard, steps| heard.on_deaf(&set(&lanes), now, steps));
+            lanes.iter().for_each(|lane| self.readers[*lane].falls_behind());
             for lane in lanes {
                 let subscribed_at = now + Duration::from_millis(rng.random_range(0..3_000));
                 let live_at = subscribed_at + Duration::from_millis(rng.random_range(0..600));
@@ -206,10 +210,12 @@ impl Receiver {
             trace(|| format!("receiver {} -> {step:?}", self.number));
             match step {
                 Step::Deliver(letter) => self.deliver(&letter),
+                Step::Behind(partitions) => self.fall_behind(&partitions),
                 Step::Ask(question) => self.questions.push(question),
                 Step::Lost { origin, partitions, .. } => {
                     assert!(!self.is_gentle, "nothing had to be lost");
                     self.lost.push((origin.clone(), partitions, now));
+                    self.fall_behind(&partitions);
                     self.due.retain(|letter, _| {
                         node(letter.sender) != origin || !partitions.contains(lane(letter.channel))
                     });
@@ -218,7 +224,33 @@ impl Receiver {
         }
     }
 
+    fn fall_behind(&mut self, partitions: &PartitionSet) {
+        let lanes = (0..PARTITIONS).filter(|number| partitions.contains(lane_of(*number)));
+        lanes.for_each(|lane| self.readers[lane].falls_behind());
+    }
+
+    /// Readers that are behind go on, where they need not wait.
+    pub(super) fn read_on(&mut self) {
+        for number in 0..PARTITIONS {
+            let reader = &mut self.readers[number];
+            if reader.is_behind() && self.heard.position_with_logs(&set(&[number])).is_some() {
+                trace(|| format!("receiver {} reads on in lane {number}", self.number));
+                reader.goes_on();
+            }
+        }
+    }
+
+    /// Everybody has got what was in the logs.
+    pub(super) fn finish_reading(&self) {
+        let is_watched = |channel: usize| self.is_watched[channel] && self.watched_since[channel].is_none();
+        self.readers.iter().for_each(|reader| reader.finish(is_watched));
+    }
+
     fn deliver(&mut self, letter: &Letter) {
+        // What was published before a channel was watched comes in no order.
+        if self.watched_since[letter.channel].is_none() {
+            self.readers[partition(letter.channel)].deliver(letter);
+        }
         let last = self.last.insert(source(letter), letter.sequence).unwrap_or(0);
         assert!(last < letter.sequence, "receiver {}: {letter:?} after {last}", self.number);
         self.due.remove(letter);
@@ -231,6 +263,10 @@ fn source(letter: &Letter) -> Source {
     (letter.sender, letter.epoch, letter.channel)
 }
 
+fn lane_of(number: usize) -> Partition {
+    Partition(u8::try_from(number).unwrap())
+}
+
 fn set(lanes: &[usize]) -> PartitionSet {
-    lanes.iter().map(|lane| Partition(u8::try_from(*lane).unwrap())).collect()
+    lanes.iter().map(|lane| lane_of(*lane)).collect()
 }

@@ -59,6 +59,11 @@ impl Link {
         }
     }
 
+    /// Whether Redis has had a letter.
+    fn has_given(&self, letter: &Letter) -> bool {
+        !self.queue.iter().any(|(waiting, is_first)| *is_first && waiting == letter)
+    }
+
     fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.unconfirmed.is_empty()
     }
@@ -107,6 +112,11 @@ impl Sender {
         let letter = Letter { sender, epoch, channel, sequence, previous, len, published_at: now };
         self.letters.push(letter);
         self.links[server(partition(channel))].queue.push_back((letter, true));
+    }
+
+    /// Whether Redis has had a letter.
+    pub(super) fn has_given(&self, letter: &Letter) -> bool {
+        self.links[server(partition(letter.channel))].has_given(letter)
     }
 
     /// What it says in a beat, if it can.
