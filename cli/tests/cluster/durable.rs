@@ -28,11 +28,12 @@ const NODES: usize = 3;
 const SOON: Duration = Duration::from_secs(40);
 const MESSAGES: usize = 300;
 
-/// A file by which the hub `chat` is durable, and no other.
+/// A file by which the hub `chat` is durable, and no other. Nobody else writes it, in another process either.
 fn hubs_file() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("durable-{number}.yaml"));
+    let name = format!("durable-{}-{number}.yaml", std::process::id());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&file, "hubs:\n  chat:\n    durable: true\n").unwrap();
     file
 }
