@@ -64,12 +64,8 @@ pub(crate) struct Common {
     /// Measure no limit server; the report has no ratios then
     #[arg(long, conflicts_with = "limits")]
     pub(crate) without_limits: bool,
-    /// How often everything is measured; the report shows medians
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) runs: u32,
-    /// Write the report to this file as JSON too
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
     /// Hub that the clients connect to
     #[arg(long, default_value = "loadtest")]
     pub(crate) hub: String,
@@ -79,6 +75,22 @@ pub(crate) struct Common {
     /// Give each connection a user id of its own
     #[arg(long)]
     pub(crate) users: bool,
+}
+
+/// How often everything is measured, and where to write what came of it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReportArguments {
+    /// How often everything is measured; the report shows medians
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Write the report to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl ReportArguments {
+    /// One run, and nothing is written.
+    pub(crate) const ONCE: Self = Self { runs: 1, json: None };
 }
 
 /// Arguments of `idle`.
@@ -157,12 +169,8 @@ pub(crate) struct GroupTraffic {
     pub(crate) rate: u32,
     #[command(flatten)]
     pub(crate) publish: PublishArguments,
-    /// How often everything is measured; the report shows medians
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) runs: u32,
-    /// Write the report to this file as JSON too
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
 }
 
 /// Arguments of `reliable`.
@@ -213,12 +221,8 @@ pub(crate) struct EchoArguments {
     /// Seconds for which each phase raises events
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) seconds: u32,
-    /// How often everything is measured; the report shows medians
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) runs: u32,
-    /// Write the report to this file as JSON too
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
 }
 
 /// Arguments of `isolation`.
@@ -259,9 +263,9 @@ pub(crate) struct IsolationArguments {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// Arguments of `nodes`.
+/// From what nodes that Redis links are started.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct NodesArguments {
+pub(crate) struct ClusterArguments {
     /// Program whose subcommand `broker` is a node
     #[arg(long, value_name = "FILE", default_value = "target/release/hubbub")]
     pub(crate) hubbub: PathBuf,
@@ -271,6 +275,13 @@ pub(crate) struct NodesArguments {
     /// Threads of each node that hold connections
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) workers: u32,
+}
+
+/// Arguments of `nodes`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodesArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
     /// How many nodes to start, up to 8, with a Redis of their own each time
     #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [1, 2, 4],
           value_parser = clap::value_parser!(u8).range(1..=8))]
@@ -285,15 +296,8 @@ pub(crate) struct NodesArguments {
 /// Arguments of `durable`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DurableArguments {
-    /// Program whose subcommand `broker` is a node
-    #[arg(long, value_name = "FILE", default_value = "target/release/hubbub")]
-    pub(crate) hubbub: PathBuf,
-    /// Program of the Redis that links the nodes
-    #[arg(long, value_name = "FILE", default_value = "redis-server")]
-    pub(crate) redis_server: PathBuf,
-    /// Threads of each node that hold connections
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub(crate) workers: u32,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
     /// How many nodes to start, with a Redis of their own for each of the two hubs
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub(crate) nodes: u8,

@@ -18,7 +18,7 @@ use codec::subprotocol::Subprotocol;
 use crate::arguments::{
     Common, DurableArguments, EchoArguments, EchoPhase, FanoutArguments, GroupTraffic, GroupsArguments,
     HttpVersion, IdleArguments, IsolationArguments, MemberEncoding, MemberProtocol, NodesArguments,
-    PhaseKind, Protocol, PublishArguments, ReliableArguments, SmokeArguments,
+    PhaseKind, Protocol, PublishArguments, ReliableArguments, ReportArguments, SmokeArguments,
 };
 use crate::client::{Check, ClientError, Members, Plan};
 use crate::process::{ProcessError, allow_connections};
@@ -133,7 +133,7 @@ pub(crate) fn groups(arguments: &GroupsArguments) -> Result<bool, ScenarioError>
 pub(crate) fn echo(arguments: &EchoArguments) -> Result<bool, ScenarioError> {
     allow_connections(arguments.clients)?;
     let report = echo::run(arguments)?;
-    conclude(&report, arguments.json.as_deref())
+    conclude(&report, arguments.report.json.as_deref())
 }
 
 /// Plain and reliable members in turn; true when every message arrived.
@@ -143,7 +143,7 @@ pub(crate) fn echo(arguments: &EchoArguments) -> Result<bool, ScenarioError> {
 pub(crate) fn reliable(arguments: &ReliableArguments) -> Result<bool, ScenarioError> {
     allow_connections(arguments.members)?;
     let report = reliable::run(arguments)?;
-    conclude(&report, arguments.traffic.json.as_deref())
+    conclude(&report, arguments.traffic.report.json.as_deref())
 }
 
 /// A group beside a handler that hangs or is dead; true when every message arrived.
@@ -164,7 +164,7 @@ pub(crate) fn nodes(arguments: &NodesArguments) -> Result<bool, ScenarioError> {
     let most = arguments.nodes.iter().copied().max().unwrap_or_default();
     allow_connections(arguments.members.saturating_mul(most.into()))?;
     let report = nodes::run(arguments)?;
-    conclude(&report, arguments.traffic.json.as_deref())
+    conclude(&report, arguments.traffic.report.json.as_deref())
 }
 
 /// A durable hub and one that is not; true when everything arrived and was acknowledged.
@@ -175,7 +175,7 @@ pub(crate) fn durable(arguments: &DurableArguments) -> Result<bool, ScenarioErro
     let members = arguments.members.saturating_mul(arguments.nodes.into());
     allow_connections(members.saturating_add(arguments.publishers))?;
     let report = durable::run(arguments)?;
-    conclude(&report, arguments.traffic.json.as_deref())
+    conclude(&report, arguments.traffic.report.json.as_deref())
 }
 
 /// All scenarios of one server in small; true when every message arrived. No speed is asked for, hence no limit beside a server.
@@ -187,7 +187,7 @@ pub(crate) fn smoke(arguments: &SmokeArguments) -> Result<bool, ScenarioError> {
     let common = &arguments.common;
     let has_server = common.server_command.is_some() || common.connection_string.is_some();
     let without_limits = has_server || common.without_limits;
-    let common = Common { runs: 1, json: None, without_limits, ..common.clone() };
+    let common = Common { report: ReportArguments::ONCE, without_limits, ..common.clone() };
     let idle_arguments =
         IdleArguments { connections: 200, hold: 0, protocol: MemberProtocol::Json, common: common.clone() };
     let publish =
@@ -219,8 +219,7 @@ fn short_echo(protocol: Protocol, common: &Common) -> EchoArguments {
         rate: 200,
         payload: 64,
         seconds: 1,
-        runs: 1,
-        json: None,
+        report: ReportArguments::ONCE,
     }
 }
 
@@ -229,7 +228,7 @@ fn short_reliable(server_command: &str, publish: PublishArguments) -> ReliableAr
         server_command: server_command.to_owned(),
         encodings: MemberEncoding::BOTH.to_vec(),
         members: 50,
-        traffic: GroupTraffic { rate: 100, publish, runs: 1, json: None },
+        traffic: GroupTraffic { rate: 100, publish, report: ReportArguments::ONCE },
     }
 }
 
@@ -264,10 +263,10 @@ fn measure(
 ) -> Result<Report, ScenarioError> {
     let subjects = subjects(common)?;
     let mut runs = Vec::new();
-    for run in 1..=common.runs {
+    for run in 1..=common.report.runs {
         let mut reports = Vec::new();
         for &subject in &subjects {
-            eprintln!("{title}: run {run} of {}, {}", common.runs, subject.name());
+            eprintln!("{title}: run {run} of {}, {}", common.report.runs, subject.name());
             let server = start(subject, common, payload)?;
             let target = Target { subject, server: &server, common };
             let phases =
@@ -305,7 +304,7 @@ fn start(subject: Subject, common: &Common, payload: u32) -> Result<Server, Scen
 }
 
 fn finish(report: &Report, common: &Common) -> Result<bool, ScenarioError> {
-    conclude(report, common.json.as_deref())
+    conclude(report, common.report.json.as_deref())
 }
 
 fn conclude(report: &Report, json: Option<&Path>) -> Result<bool, ScenarioError> {

@@ -11,7 +11,9 @@ use codec::subprotocol::Subprotocol;
 
 use super::publish::Shape;
 use super::{Fault, ScenarioError, nodes};
-use crate::arguments::{DurableArguments, GroupTraffic, PhaseKind, Protocol, PublishArguments};
+use crate::arguments::{
+    DurableArguments, GroupTraffic, PhaseKind, Protocol, PublishArguments, ReportArguments,
+};
 use crate::client::{CallPlan, Callers, Load, Members};
 use crate::hubs::HubsFile;
 use crate::process::{Process, ProcessError};
@@ -28,9 +30,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Measures both hubs as often as asked, and in the other order each time.
 pub(super) fn run(arguments: &DurableArguments) -> Result<Report, ScenarioError> {
-    let DurableArguments { hubbub, redis_server, workers, members, traffic, publishers, nodes: count } =
-        arguments;
-    let GroupTraffic { rate, ref publish, runs: rounds, .. } = *traffic;
+    let DurableArguments { members, traffic, publishers, nodes: count, .. } = arguments;
+    let GroupTraffic { rate, ref publish, report: ReportArguments { runs: rounds, .. } } = *traffic;
     let publish = PublishArguments { window: Some(publish.window.unwrap_or(WINDOW)), ..publish.clone() };
     let members = members * u32::from(*count);
     let shape = Shape { name: "durable", groups: 1, members, rate, publish: &publish };
@@ -47,7 +48,7 @@ pub(super) fn run(arguments: &DurableArguments) -> Result<Report, ScenarioError>
             let file = (subject == Subject::Durable).then(|| HubsFile::durable(HUB)).transpose();
             let file = file.map_err(ScenarioError::Hubs)?;
             let hubs = file.as_ref().map(HubsFile::path);
-            let programs = Programs { hubbub, redis_server, workers: *workers, hubs };
+            let programs = Programs { arguments: &arguments.cluster, hubs };
             let cluster = Cluster::start(&programs, *count, HUB)?;
             let phases = measure(&cluster, &shape, *publishers);
             let subject = subject.name();

@@ -42,10 +42,10 @@ pub(super) fn run(arguments: &EchoArguments) -> Result<Report, ScenarioError> {
     let subjects = subjects(arguments)?;
     let title = title(arguments);
     let mut runs = Vec::new();
-    for run in 1..=arguments.runs {
+    for run in 1..=arguments.report.runs {
         let mut reports = Vec::new();
         for &subject in &subjects {
-            eprintln!("{title}: run {run} of {}, {}", arguments.runs, subject.name());
+            eprintln!("{title}: run {run} of {}, {}", arguments.report.runs, subject.name());
             let mut phases = Vec::new();
             for &version in &arguments.http_versions {
                 let part = start(subject, version, arguments)?;

@@ -11,7 +11,7 @@ use codec::subprotocol::Subprotocol;
 
 use super::publish::{self, Outcome, Parties, Shape};
 use super::{Fault, ScenarioError};
-use crate::arguments::{GroupTraffic, NodesArguments, PhaseKind, PublishArguments};
+use crate::arguments::{GroupTraffic, NodesArguments, PhaseKind, PublishArguments, ReportArguments};
 use crate::client::{Check, ClientError, Members, Plan, Tally};
 use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
 use crate::server::{Cluster, Programs, Redis};
@@ -24,12 +24,13 @@ const WARM_UP: u32 = 1;
 
 /// Measures each number of nodes as often as asked.
 pub(super) fn run(arguments: &NodesArguments) -> Result<Report, ScenarioError> {
-    let NodesArguments { hubbub, redis_server, workers, members, traffic, .. } = arguments;
-    let GroupTraffic { rate, ref publish, runs: rounds, .. } = *traffic;
+    let NodesArguments { members, traffic, .. } = arguments;
+    let GroupTraffic { rate, ref publish, report: ReportArguments { runs: rounds, .. } } = *traffic;
     let window = Some(publish.window.unwrap_or(WINDOW));
     let publish = PublishArguments { window, ..publish.clone() };
-    let programs = Programs { hubbub, redis_server, workers: *workers, hubs: None };
+    let programs = Programs { arguments: &arguments.cluster, hubs: None };
     let share = Shape { name: "nodes", groups: 1, members: *members, rate, publish: &publish };
+    let workers = arguments.cluster.workers;
     let title = format!("{}; so many members on each node, of {workers} worker(s)", share.title());
     let mut runs = Vec::new();
     for run in 1..=rounds {

@@ -6,7 +6,9 @@
 
 use super::publish::{self, Shape};
 use super::{Fault, ScenarioError};
-use crate::arguments::{GroupTraffic, MemberProtocol, PhaseKind, PublishArguments, ReliableArguments};
+use crate::arguments::{
+    GroupTraffic, MemberProtocol, PhaseKind, PublishArguments, ReliableArguments, ReportArguments,
+};
 use crate::client::Members;
 use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
 use crate::server::Server;
@@ -20,7 +22,7 @@ const WARM_UP: u32 = 1;
 
 /// Measures as many rounds as asked.
 pub(super) fn run(arguments: &ReliableArguments) -> Result<Report, ScenarioError> {
-    let GroupTraffic { rate, ref publish, runs, .. } = arguments.traffic;
+    let GroupTraffic { rate, ref publish, report: ReportArguments { runs, .. } } = arguments.traffic;
     let members = arguments.members;
     let window = Some(publish.window.unwrap_or(WINDOW));
     let publish = PublishArguments { window, ..publish.clone() };

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{START_DEADLINE, Server, ServerError, Started, behind, spawn_until};
 use crate::access::Access;
+use crate::arguments::ClusterArguments;
 use crate::process::Process;
 
 /// Key of these brokers, who live as long as a measurement and listen on the loopback only.
@@ -27,10 +28,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a cluster is started from.
 pub(crate) struct Programs<'a> {
-    pub(crate) hubbub: &'a Path,
-    pub(crate) redis_server: &'a Path,
-    /// Threads of each broker that hold connections.
-    pub(crate) workers: u32,
+    pub(crate) arguments: &'a ClusterArguments,
     /// Settings of hubs, if they have any.
     pub(crate) hubs: Option<&'a Path>,
 }
@@ -72,7 +70,7 @@ impl Cluster {
     /// # Errors
     /// [`ServerError`] when one of them cannot be started, or does not get ready within 20 seconds.
     pub(crate) fn start(programs: &Programs<'_>, count: u8, hub: &str) -> Result<Self, ServerError> {
-        let redis = Redis::start(programs.redis_server)?;
+        let redis = Redis::start(&programs.arguments.redis_server)?;
         let url = format!("redis://{}", redis.address);
         let brokers = (1..=count).map(|number| start_broker(programs, number, &url, hub));
         Ok(Self { brokers: brokers.collect::<Result<_, _>>()?, redis })
@@ -125,17 +123,18 @@ fn count_publishes(statistics: &str) -> u64 {
 }
 
 fn start_broker(programs: &Programs<'_>, number: u8, redis: &str, hub: &str) -> Result<Server, ServerError> {
+    let ClusterArguments { hubbub, workers, .. } = programs.arguments;
     // The log goes to the standard error. With `exec` the shell becomes the broker, which is what is measured.
     let mut command = Command::new("sh");
-    command.args(["-c", r#"exec "$0" broker "$@" 2>&1"#]).arg(programs.hubbub);
+    command.args(["-c", r#"exec "$0" broker "$@" 2>&1"#]).arg(hubbub);
     command.args(["--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0"]);
     command.args(["--log-format", "json", "--log-level", "info"]);
     command.args(["--redis", redis, "--node-id", &format!("n{number}")]);
-    command.args(["--workers", &programs.workers.to_string()]).env("HUBBUB_ACCESS_KEY", ACCESS_KEY);
+    command.args(["--workers", &workers.to_string()]).env("HUBBUB_ACCESS_KEY", ACCESS_KEY);
     if let Some(file) = programs.hubs {
         command.arg("--hubs").arg(file);
     }
-    let shown = format!("{} broker", programs.hubbub.display());
+    let shown = format!("{} broker", hubbub.display());
     let spawned = spawn_until(&mut command, &shown, LISTENING, read_log)?;
     let Addresses { clients, operations } = spawned.found;
     let deadline = Instant::now() + START_DEADLINE;
