@@ -1,6 +1,5 @@
 //! Black-box tests of the handshake: who gets in, how, and what the others are told. Source: `client-protocols.md` 1 to
 //! 3 and its test list; tokens as such are in `auth.rs`, what comes after the handshake in `client/`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Black-box test of the pings by which the broker finds out who is gone. Source: `limits.md` 4 and
 //! `client-protocols.md` 4.1. It takes real time, for the sockets are real; hence it is one test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 mod support;
 

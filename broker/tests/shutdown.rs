@@ -1,6 +1,5 @@
 //! Black-box tests of stopping a node: everybody is told, what is under way is finished, nothing hangs. Source:
 //! `client-protocols.md` 4.1 and `product.md`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

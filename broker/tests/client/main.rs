@@ -1,6 +1,6 @@
 //! Black-box tests of what clients and the broker say to each other once the handshake is done. Source:
 //! `client-protocols.md` 4 to 7 and its test list; the frames themselves are in `conformance/`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! RFC 6455 over a bare socket, in the groups of the Autobahn suite. The connection publishes all that it sends to a
 //! group of its own and is a member of it, so the broker echoes to it. Close codes and reasons of our side are those of
 //! `client-protocols.md` 4.1.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,6 @@
 //! Black-box tests of what the broker tells and asks an application, and of what the answers do, over real sockets on
 //! both sides. Source: `event-handlers.md`, and `client-protocols.md` where a client sees it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 #[path = "../support/mod.rs"]
 mod support;

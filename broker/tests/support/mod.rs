@@ -1,9 +1,19 @@
 //! What the black-box suites share: a broker on free ports, clients of several kinds, tokens and REST calls.
 //!
 //! Everything goes over real sockets; nothing here looks inside the broker. No assertion about one area of the broker
-//! belongs here. Every suite in `tests/` declares this module, and none uses all of it, hence the allowances.
-#![allow(dead_code, unused_imports, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! belongs here. Every suite in `tests/` declares this module.
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "shared by suites of which none uses all of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod bare_handler;
 mod client;

@@ -3,7 +3,7 @@
 //!
 //! They keep nothing on disk but what a cluster needs, in a directory that goes with them, and end when they are
 //! dropped. This file stands alone, so that a suite may include it by its path.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "shared by suites of which none uses all of it")]
 
 use std::fs;
 use std::net::TcpListener;

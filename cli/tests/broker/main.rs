@@ -7,7 +7,6 @@ mod configuration;
 #[path = "../cluster/harness/mod.rs"]
 mod harness;
 mod node;
-// The part that starts `hubbub dev` is of no use here.
-#[allow(dead_code)]
 #[path = "../dev/support.rs"]
+#[allow(dead_code, reason = "the part that starts `hubbub dev` is of no use here")]
 mod support;

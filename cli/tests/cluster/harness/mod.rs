@@ -1,8 +1,13 @@
 //! Real programs for tests: brokers, the Redis that links them, and both together. Each is found by its process id, can
 //! be paused and killed alone, and is gone when its value is.
 //!
-//! No assertion about the broker belongs here. Not every suite uses all of it, hence the allowance.
-#![allow(dead_code, unused_imports, unreachable_pub)]
+//! No assertion about the broker belongs here.
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "shared by suites of which some do not use all of it"
+)]
 
 mod broker;
 mod cluster;
