@@ -3,18 +3,20 @@
 //! Channels and bytes are all that is known here; what they mean is for the bus that owns the links. Everything that
 //! talks to Redis runs on one thread of its own: `run` finds out who serves which partition and starts, for each
 //! server, one `publisher`, one `subscriber` with one connection each, and one `caller`, which connects when the server is
-//! first asked to run a script. `outbox` and `wishes` are the values in
-//! between: callers on any thread put in, the thread takes out.
+//! first asked to run a script. `batches` is what the first and the last have in common. `outbox` and `wishes` are the
+//! values in between: callers on any thread put in, the thread takes out.
 //!
 //! Promises: what is published of one partition goes out in the order of the calls, at least once, also over lost
 //! connections and moves between servers; a wish to hear a channel outlives all of these.
 
 mod backoff;
+mod batches;
 mod caller;
 mod config;
 mod connection;
 mod counts;
 mod error;
+mod link;
 mod outbox;
 mod publisher;
 mod run;

@@ -1,8 +1,9 @@
 //! What waits for the servers: a queue for each of them, bounded, in the order of the calls for each partition.
 //!
-//! A value: it knows no socket. `super::Links` puts in, `super::publisher` or `super::caller` takes out and says what
-//! became of it, `super::run` says who serves which partition. The invariant: an item is queued only with the present owner of its
-//! partition, and a partition changes its owner only when nothing of it is in flight.
+//! A value: it knows no socket. `super::Links` puts in, `super::batches` takes out for `super::publisher` or
+//! `super::caller`, who says what became of it, `super::run` says who serves which partition. The invariant: an item is
+//! queued only with the present owner of its partition, and a partition changes its owner only when nothing of it is in
+//! flight.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use tracing::{debug, info};
 
 use super::backoff::Backoff;
 use super::caller::Caller;
+use super::link::Link;
 use super::publisher::Publisher;
 use super::scout::Scout;
 use super::slots::Owners;
@@ -151,10 +152,10 @@ impl Fleet {
         self.shared.outbox().add(key, Arc::clone(&out));
         self.shared.calls().add(key, Arc::clone(&called));
         self.shared.wishes().add(key, Arc::clone(&heard));
-        let shared = || Arc::clone(&self.shared);
-        let publisher = Publisher { shared: shared(), key, address: address.clone(), wake: out };
-        let caller = Caller { shared: shared(), key, address: address.clone(), wake: called };
-        let subscriber = Subscriber { shared: shared(), key, address: address.clone(), wake: heard };
+        let link = |wake| Link { shared: Arc::clone(&self.shared), key, address: address.clone(), wake };
+        let publisher = Publisher { link: link(out) };
+        let caller = Caller { link: link(called) };
+        let subscriber = Subscriber { link: link(heard) };
         let server = Server {
             key,
             _publisher: Task(tokio::spawn(publisher.run()).abort_handle()),

@@ -15,9 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
-use super::connection::{Connection, Ears, Manner};
+use super::connection::{Connection, Ears};
+use super::link::Link;
 use super::wishes::Step;
-use super::{Address, LinkEvent, ServerKey, Shared};
+use super::{LinkEvent, ServerKey, Shared};
 use crate::backplane::PartitionSet;
 
 /// Most steps of one batch.
@@ -34,10 +35,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(super) struct Subscriber {
-    pub(super) shared: Arc<Shared>,
-    pub(super) key: ServerKey,
-    pub(super) address: Address,
-    pub(super) wake: Arc<Notify>,
+    pub(super) link: Link,
 }
 
 /// Why the connection is over.
@@ -54,27 +52,26 @@ struct Signs {
 impl Subscriber {
     /// Runs for ever, whatever happens to the server.
     pub(super) async fn run(self) {
+        let Link { shared, key, address, .. } = &self.link;
         let mut backoff = Backoff::new();
         let mut told = false;
         loop {
             let signs = Arc::new(Signs::default());
-            let config = &self.shared.config;
-            let manner = Manner { credentials: &config.credentials, tls: config.tls.as_ref() };
-            match Connection::open(&self.address, manner, Some(self.ears(&signs))).await {
+            match self.link.open(Some(self.ears(&signs))).await {
                 Ok(connection) => {
                     if told {
-                        info!(server = %self.address, "redis is connected for hearing again");
+                        info!(server = %address, "redis is connected for hearing again");
                     }
                     let since = Instant::now();
-                    self.shared.wishes().up(self.key);
+                    shared.wishes().up(*key);
                     let reason = self.hear(connection, &signs).await;
                     if since.elapsed() >= OF_USE {
                         backoff = Backoff::new();
                     }
-                    self.shared.counts.lost();
-                    let lost = self.shared.wishes().down(self.key);
-                    self.shared.deaf(lost);
-                    warn!(server = %self.address, reason, "connection for hearing redis lost");
+                    shared.counts.lost();
+                    let lost = shared.wishes().down(*key);
+                    shared.deaf(lost);
+                    warn!(server = %address, reason, "connection for hearing redis lost");
                     told = true;
                 }
                 Err(error) if told => debug!(%error, "redis cannot be heard"),
@@ -83,40 +80,42 @@ impl Subscriber {
                     told = true;
                 }
             }
-            self.shared.owners_wanted.notify_one();
+            shared.owners_wanted.notify_one();
             sleep(backoff.next()).await;
         }
     }
 
     fn ears(&self, signs: &Arc<Signs>) -> Ears {
-        let (shared, noted, from) = (Arc::clone(&self.shared), Arc::clone(signs), self.key);
+        let Link { shared, key, .. } = &self.link;
+        let reader = Reader { shared: Arc::clone(shared), key: *key, signs: Arc::clone(signs) };
+        let (shared, noted, from) = (Arc::clone(shared), Arc::clone(signs), *key);
         let heard = move |channel, payload| {
             noted.pushes.fetch_add(1, Ordering::Relaxed);
             shared.counts.received();
             (shared.events)(LinkEvent::Message { channel, payload, from });
         };
-        let reader = Reader { shared: Arc::clone(&self.shared), key: self.key, signs: Arc::clone(signs) };
         Ears { heard: Box::new(heard), pushed: Box::new(move |info| reader.read(info)) }
     }
 
     /// Tells the server what is wanted until the connection is lost.
     async fn hear(&self, mut connection: Connection, signs: &Signs) -> Reason {
+        let Link { shared, key, address, wake } = &self.link;
         let mut ping = interval(PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut again: Option<Instant> = None;
         let mut refusal_told = false;
         loop {
-            self.shared.settle();
-            let steps = self.shared.wishes().take(self.key, STEPS);
+            shared.settle();
+            let steps = shared.wishes().take(*key, STEPS);
             if !steps.is_empty() {
                 let pipeline = pipeline(&steps);
                 match exchange(connection.ask_all(&pipeline), signs).await {
                     Ok(answers) => {
                         if let Some(error) = self.refused(&steps, answers) {
                             if !std::mem::replace(&mut refusal_told, true) {
-                                warn!(server = %self.address, error, "redis refuses a subscription, asking again");
+                                warn!(server = %address, error, "redis refuses a subscription, asking again");
                             }
-                            self.shared.owners_wanted.notify_one();
+                            shared.owners_wanted.notify_one();
                             again.get_or_insert(Instant::now() + PAUSE);
                         } else {
                             refusal_told = false;
@@ -127,17 +126,17 @@ impl Subscriber {
                 continue;
             }
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = wake.notified() => {}
                 () = signs.closed.notified() => return "closed".to_owned(),
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     again = None;
-                    self.shared.wishes().queue_again(self.key);
+                    shared.wishes().queue_again(*key);
                 }
                 _ = ping.tick() => {
                     if let Err(reason) = exchange(connection.ask(&cmd("PING")), signs).await {
                         return reason;
                     }
-                    if self.shared.wishes().is_behind(self.key) {
+                    if shared.wishes().is_behind(*key) {
                         again.get_or_insert(Instant::now() + PAUSE);
                     }
                 }
@@ -148,10 +147,10 @@ impl Subscriber {
     /// Notes what the server has refused, and gives one of the errors.
     fn refused(&self, steps: &[Step], answers: Vec<Value>) -> Option<String> {
         let mut fault = None;
-        let mut wishes = self.shared.wishes();
+        let mut wishes = self.link.shared.wishes();
         for (step, answer) in steps.iter().zip(answers) {
             if let Value::ServerError(error) = answer {
-                wishes.refused(self.key, step);
+                wishes.refused(self.link.key, step);
                 if matches!(step, Step::Subscribe(_)) {
                     fault = Some(error.to_string());
                 }
