@@ -15,7 +15,8 @@ pub enum Channel {
     Node(NodeId),
     /// Every node.
     AllNodes,
-    /// One node, which publishes there what it wants to hear itself.
+    /// One node, as long as it runs: it publishes there what it wants to hear itself, and other buses what they tell its
+    /// own.
     Probe(NodeId, Partition),
 }
 

@@ -153,7 +153,7 @@ impl Inner {
         }
         if has_all {
             let complete = LinkMessage::Complete { epoch: *epoch, checkpoint: FAREWELL };
-            self.tell(&Channel::Node(origin.clone()), complete);
+            self.tell_node(origin.clone(), complete);
         } else if is_complete && *origin != self.node {
             // It waits until that has come back.
             self.probe();
@@ -165,7 +165,7 @@ impl Inner {
         let Stamp { origin, epoch, .. } = stamp;
         if *origin != self.node && lock(&self.ears).heard.has_all_of(origin) {
             let complete = LinkMessage::Complete { epoch: *epoch, checkpoint: number };
-            self.tell(&Channel::Node(origin.clone()), complete);
+            self.tell_node(origin.clone(), complete);
         }
     }
 
@@ -203,7 +203,7 @@ impl Inner {
                     self.metrics.asked();
                     let part_bytes = part as u64;
                     let message = LinkMessage::Repair { question: number, floors, within, part_bytes };
-                    self.tell(&Channel::Node(origin), message);
+                    self.tell_node(origin, message);
                 }
                 Step::Behind(partitions) => (self.receive)(Arrival::Deaf(partitions)),
                 Step::Lost { origin, partitions, why } => self.lost(&origin, partitions, why),

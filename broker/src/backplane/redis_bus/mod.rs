@@ -271,6 +271,13 @@ impl Inner {
         self.tell_with(None, channel, message);
     }
 
+    /// The same to one node, where it hears its own probes: that is as long as it runs. It gives up [`Channel::Node`] when
+    /// its connections have moved, and others may have to ask it for something after that.
+    fn tell_node(&self, node: NodeId, message: LinkMessage) {
+        let partition = Channel::Node(node.clone()).partition();
+        self.tell(&Channel::Probe(node, partition), message);
+    }
+
     fn tell_with(&self, receipt: Option<Receipt>, channel: &Channel, message: LinkMessage) {
         let Some((links, _)) = self.links.get() else {
             return;

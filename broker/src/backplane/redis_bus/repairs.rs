@@ -9,10 +9,10 @@ use codec::ids::NodeId;
 use tokio::time::Instant;
 
 use super::{Inner, lock};
+use crate::backplane::Partition;
 use crate::backplane::lanes::Missed;
 use crate::backplane::redis::Settled;
 use crate::backplane::wire::LinkMessage;
-use crate::backplane::{Channel, Partition};
 
 /// Above which numbers a node misses what, and how old that may be.
 type Wanted = (Vec<(Partition, u64)>, Duration);
@@ -95,11 +95,11 @@ impl Inner {
                 part.push((published.partition, published.channel.to_string(), published.bytes));
             }
         }
-        let channel = Channel::Node(asker.clone());
         let last = parts.len() - 1;
         for (number, envelopes) in parts.into_iter().enumerate() {
             let (part, is_last) = (number as u64, number == last);
-            self.tell(&channel, LinkMessage::Repaired { question, part, envelopes, is_last, lacking });
+            let message = LinkMessage::Repaired { question, part, envelopes, is_last, lacking };
+            self.tell_node(asker.clone(), message);
         }
     }
 }

@@ -13,7 +13,7 @@ const TIMES: usize = 5;
 const BURST: u64 = 3000;
 
 /// Numbers by which Redis knows the connections for hearing, in the order in which they were made.
-fn hearing(cluster: &mut Cluster) -> Vec<u64> {
+pub(super) fn hearing(cluster: &mut Cluster) -> Vec<u64> {
     let list = cluster.redis().ask("CLIENT LIST TYPE pubsub").unwrap();
     let id = |line: &str| line.rsplit_once("id=")?.1.split(' ').next()?.parse().ok();
     let mut ids: Vec<u64> = list.lines().filter_map(id).collect();

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{chat, server, start};
+use super::deafness::hearing;
+use super::{LOST, chat, server, start};
 use crate::dialect::Dialect;
 use crate::harness::{Cluster, eventually};
 use crate::peer::{Peer, member, next_frame};
@@ -15,6 +16,8 @@ use crate::support::{ClientSpec, Frame, PRIMARY_KEY};
 const MEANWHILE: usize = 100;
 /// The same when it has gone.
 const AFTERWARDS: usize = 10;
+/// What a node logs that has waited in vain for others to say that they have all of it.
+const IN_VAIN: &str = "another node may still miss messages of this one";
 
 /// The application sends a number to each target, through the first node.
 async fn send(cluster: &Cluster, targets: &[String], numbers: std::ops::Range<usize>) {
@@ -31,6 +34,13 @@ fn expect_others(cluster: &Cluster, node: usize) {
     eventually("the others", || (cluster.node(node).metric("hubbub_backplane_nodes") == 2.0).then_some(()));
 }
 
+/// Waits until a node that was told to stop has ended, and has waited for nobody in vain.
+fn expect_end(cluster: &mut Cluster, node: usize) {
+    assert!(cluster.node_mut(node).wait().success());
+    let log = cluster.node(node).log();
+    assert!(!log.contains(IN_VAIN), "{log}");
+}
+
 #[tokio::test]
 async fn reliable_clients_of_a_stopped_node_miss_nothing() {
     let mut cluster = start();
@@ -43,7 +53,7 @@ async fn reliable_clients_of_a_stopped_node_miss_nothing() {
     expect_others(&cluster, 3);
     cluster.node(3).terminate();
     send(&cluster, &targets, 0..MEANWHILE).await;
-    assert!(cluster.node_mut(3).wait().success());
+    expect_end(&mut cluster, 3);
     send(&cluster, &targets, MEANWHILE..MEANWHILE + AFTERWARDS).await;
     for target in &targets {
         server(&cluster, 2).rest().head(&chat(target)).expect(200).await;
@@ -108,9 +118,35 @@ async fn nodes_that_stop_together_do_not_wait_for_each_other() {
     }
     (1..=3).for_each(|node| cluster.node(node).terminate());
     drop(peers);
-    for node in 1..=3 {
-        assert!(cluster.node_mut(node).wait().success());
+    (1..=3).for_each(|node| expect_end(&mut cluster, node));
+}
+
+/// By then it has given up the channel of its connections.
+#[tokio::test]
+async fn a_node_that_stops_after_its_connections_have_moved_is_still_asked_for_what_was_missed() {
+    const GIVEN_UP: &str = "PUBSUB SHARDCHANNELS *:node:n3";
+    let mut cluster = start();
+    let peer = Peer::connect(&server(&cluster, 3), Dialect::Json).await;
+    let _peer = peer.lose().recover(&server(&cluster, 2)).await;
+    let mut member = server(&cluster, 1).connect("chat", ClientSpec::member().group("g")).await;
+    expect_others(&cluster, 3);
+    let ears = hearing(&mut cluster);
+    cluster.node(1).pause();
+    assert_eq!(cluster.redis().ask(&format!("CLIENT KILL ID {}", ears[0])).as_deref(), Some(":1\r\n"));
+    for number in 0..AFTERWARDS {
+        let path = chat("groups/g/:send");
+        server(&cluster, 3).rest().post(&path).text(&number.to_string()).expect(202).await;
     }
+    cluster.node(3).terminate();
+    eventually("a node that hears nothing for its connections", || {
+        cluster.redis().ask(GIVEN_UP).filter(|answer| answer == "*0\r\n")
+    });
+    cluster.node(1).resume();
+    for number in 0..AFTERWARDS {
+        assert_eq!(member.next_json().await["data"], number.to_string());
+    }
+    expect_end(&mut cluster, 3);
+    assert_eq!(cluster.node(1).metric(LOST), 0.0);
 }
 
 #[tokio::test]
