@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use codec::ids::NodeId;
 
+use super::nodes::Nodes;
 use super::{Inner, lock};
+use crate::backplane::Channel;
 use crate::backplane::wire::LinkMessage;
-use crate::backplane::{Channel, Standing};
 
 /// How often the others are asked.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -58,22 +59,22 @@ impl Inner {
     /// See [`crate::backplane::Overview::all_have_all`].
     pub(super) async fn all_have_all(&self) {
         let number = lock(&self.checkpoints).begin();
-        self.all_answer(number, LinkMessage::Checkpoint { number }).await;
+        self.all_answer(number, LinkMessage::Checkpoint { number }, Nodes::there).await;
     }
 
-    /// The same when the node ends.
+    /// The same when the node ends. Whoever has said farewell too may have ended, and will not answer.
     pub(super) async fn all_have_heard_farewell(&self) {
         lock(&self.checkpoints).open(FAREWELL);
-        self.all_answer(FAREWELL, LinkMessage::Farewell { is_complete: true }).await;
+        self.all_answer(FAREWELL, LinkMessage::Farewell { is_complete: true }, Nodes::staying).await;
     }
 
-    /// Asks until everybody who is there has answered.
-    async fn all_answer(&self, number: u64, question: LinkMessage) {
+    /// Asks until all have answered whom `awaited` names then.
+    async fn all_answer(&self, number: u64, question: LinkMessage, awaited: fn(&Nodes) -> Vec<NodeId>) {
         let _waiting = Waiting { inner: self, number };
         loop {
             self.tell(&Channel::AllNodes, question.clone());
             for _ in 0..AGAIN.as_millis() / LOOK.as_millis() {
-                if self.have_answered(number) {
+                if self.have_answered(number, awaited) {
                     return;
                 }
                 tokio::time::sleep(LOOK).await;
@@ -81,12 +82,10 @@ impl Inner {
         }
     }
 
-    fn have_answered(&self, number: u64) -> bool {
-        let (others, _) = lock(&self.nodes).standings();
+    fn have_answered(&self, number: u64, awaited: fn(&Nodes) -> Vec<NodeId>) -> bool {
+        let awaited = awaited(&lock(&self.nodes));
         let checkpoints = lock(&self.checkpoints);
         let complete = checkpoints.complete.get(&number);
-        others.iter().all(|(node, standing)| {
-            *standing == Standing::Gone || complete.is_some_and(|complete| complete.contains(node))
-        })
+        awaited.iter().all(|node| complete.is_some_and(|complete| complete.contains(node)))
     }
 }

@@ -32,8 +32,18 @@ pub(super) struct Nodes {
 struct Known {
     epoch: u64,
     heard_at: Instant,
-    /// Its run has ended, and no other one can have begun unheard.
-    has_left: bool,
+    run: Run,
+}
+
+/// What is known of a node's run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    /// It has not said farewell.
+    Lasts,
+    /// It has, and no other one can have begun unheard.
+    Ended,
+    /// It has, and another one may have begun unheard.
+    Doubtful,
 }
 
 /// Whether a run of a node was known before it spoke.
@@ -56,11 +66,11 @@ impl Nodes {
         if *node == self.own {
             return Met::Before;
         }
-        let alive = Known { epoch, heard_at: now, has_left: false };
+        let alive = Known { epoch, heard_at: now, run: Run::Lasts };
         match self.known.get_mut(node) {
             Some(known) => {
                 let met = if known.epoch == epoch { Met::Before } else { Met::New };
-                if !known.has_left || met == Met::New {
+                if known.run == Run::Lasts || met == Met::New {
                     *known = alive;
                 }
                 met
@@ -79,8 +89,8 @@ impl Nodes {
         if *node == self.own {
             return;
         }
-        let has_left = self.hearing_since.is_some();
-        let left = Known { epoch, heard_at: now, has_left };
+        let run = if self.hearing_since.is_some() { Run::Ended } else { Run::Doubtful };
+        let left = Known { epoch, heard_at: now, run };
         match self.known.get_mut(node) {
             Some(known) if known.epoch != epoch => {}
             Some(known) => *known = left,
@@ -97,7 +107,8 @@ impl Nodes {
         } else {
             self.hearing_since = is_hearing.then_some(now);
             // Another run of the same node may have begun meanwhile.
-            self.known.values_mut().for_each(|known| known.has_left = false);
+            let ended = self.known.values_mut().filter(|known| known.run == Run::Ended);
+            ended.for_each(|known| known.run = Run::Doubtful);
         }
         // Whoever is gone need not be remembered once everyone is gone who has not been heard.
         if self.unheard() == Standing::Gone {
@@ -112,10 +123,24 @@ impl Nodes {
         (known.collect(), self.unheard())
     }
 
+    /// Those who may be there.
+    pub(super) fn there(&self) -> Vec<NodeId> {
+        let there = self.known.iter().filter(|(_, known)| self.standing(known) != Standing::Gone);
+        there.map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Those of them who have not said farewell: whoever has needs nothing more. Another run of the same node may have
+    /// begun unheard; it is like any other node of which nothing is known.
+    pub(super) fn staying(&self) -> Vec<NodeId> {
+        let mut there = self.there();
+        there.retain(|node| self.known.get(node).is_some_and(|known| known.run == Run::Lasts));
+        there
+    }
+
     fn standing(&self, known: &Known) -> Standing {
         let unheard = self.looked_at.saturating_duration_since(known.heard_at);
         let heard_at = self.hearing_since.map(|since| since.max(known.heard_at));
-        if known.has_left || self.is_long_ago(heard_at) {
+        if known.run == Run::Ended || self.is_long_ago(heard_at) {
             Standing::Gone
         } else if unheard >= SILENT_AFTER {
             Standing::Silent

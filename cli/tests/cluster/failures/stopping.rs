@@ -2,6 +2,8 @@
 //! not.
 
 use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -18,6 +20,10 @@ const MEANWHILE: usize = 100;
 const AFTERWARDS: usize = 10;
 /// What a node logs that has waited in vain for others to say that they have all of it.
 const IN_VAIN: &str = "another node may still miss messages of this one";
+/// How soon a node ends that has nothing to wait for: well before it would have waited in vain.
+const PROMPTLY: Duration = Duration::from_secs(3);
+/// Longer than a node that hears can be without a look at the others.
+const PAUSE: Duration = Duration::from_millis(1500);
 
 /// The application sends a number to each target, through the first node.
 async fn send(cluster: &Cluster, targets: &[String], numbers: std::ops::Range<usize>) {
@@ -116,9 +122,32 @@ async fn nodes_that_stop_together_do_not_wait_for_each_other() {
         peers.push(Peer::connect(&server(&cluster, node), Dialect::Json).await);
         expect_others(&cluster, node);
     }
+    send(&cluster, &["users/ann".to_owned()], 0..MEANWHILE).await;
+    let stopped = Instant::now();
     (1..=3).for_each(|node| cluster.node(node).terminate());
     drop(peers);
     (1..=3).for_each(|node| expect_end(&mut cluster, node));
+    let took = stopped.elapsed();
+    assert!(took < PROMPTLY, "{took:?}");
+}
+
+/// What a node has missed that stood still says nothing of those who had said farewell before.
+#[tokio::test]
+async fn a_node_that_stops_waits_for_nobody_who_has_said_farewell() {
+    let mut cluster = start();
+    expect_others(&cluster, 1);
+    for node in [2, 3] {
+        cluster.node(node).terminate();
+        expect_end(&mut cluster, node);
+    }
+    cluster.node(1).pause();
+    thread::sleep(PAUSE);
+    cluster.node(1).resume();
+    let stopped = Instant::now();
+    cluster.node(1).terminate();
+    expect_end(&mut cluster, 1);
+    let took = stopped.elapsed();
+    assert!(took < PROMPTLY, "{took:?}");
 }
 
 /// By then it has given up the channel of its connections.

@@ -47,7 +47,11 @@ fn standing(nodes: &Nodes, name: &str) -> Standing {
     known.get(&node(name)).copied().unwrap_or(unheard)
 }
 
-fn check((mut nodes, mut now): (Nodes, Instant), events: &[Event], expected: Standing) {
+fn check(started: (Nodes, Instant), events: &[Event], expected: Standing) {
+    assert_eq!(standing(&after(started, events), "a"), expected, "{events:?}");
+}
+
+fn after((mut nodes, mut now): (Nodes, Instant), events: &[Event]) -> Nodes {
     let (a, own) = (node("a"), node("own"));
     for &event in events {
         match event {
@@ -63,8 +67,8 @@ fn check((mut nodes, mut now): (Nodes, Instant), events: &[Event], expected: Sta
         // What the node says itself is nothing new.
         assert_eq!(nodes.on_beat((&own, 7), now), Met::Before);
     }
-    assert_eq!(standing(&nodes, "a"), expected, "{events:?}");
     assert!(!nodes.standings().0.contains_key(&own));
+    nodes
 }
 
 #[test]
@@ -150,6 +154,26 @@ fn a_farewell_is_not_relied_upon_over_a_time_of_deafness() {
     check(&[Beat(1), Farewell(1), Deaf(GONE_AFTER), Hear(GONE_AFTER + LOOK)], Gone);
     check(&[Beat(1), Deaf(LOOK), Farewell(1)], Alive);
     check(&[Beat(1), Farewell(1), Pause(GONE_AFTER)], Silent);
+}
+
+#[test]
+fn who_has_said_farewell_does_not_stay_even_if_another_run_may_have_begun() {
+    let check = |events: &[Event], is_there: bool, stays: bool| {
+        let nodes = after(started(GONE_AFTER), events);
+        let there = nodes.there().contains(&node("a"));
+        assert_eq!((there, nodes.staying().contains(&node("a"))), (is_there, stays), "{events:?}");
+    };
+    check(&[], false, false);
+    check(&[Beat(1)], true, true);
+    check(&[Beat(1), Deaf(2 * GONE_AFTER)], true, true);
+    check(&[Beat(1), Hear(GONE_AFTER)], false, false);
+    check(&[Beat(1), Farewell(1)], false, false);
+    check(&[Beat(1), Farewell(1), Deaf(LOOK)], true, false);
+    check(&[Beat(1), Farewell(1), Pause(GONE_AFTER)], true, false);
+    check(&[Beat(1), Deaf(LOOK), Farewell(1)], true, false);
+    // A repetition, or a word that has been overtaken.
+    check(&[Beat(1), Deaf(LOOK), Farewell(1), Beat(1)], true, false);
+    check(&[Beat(1), Farewell(1), Deaf(LOOK), Beat(2)], true, true);
 }
 
 #[test]
