@@ -280,3 +280,6 @@ fn matches(filter: &Filter, member: &Member, directory: &Directory) -> bool {
         in_group: &in_group,
     })
 }
+
+#[cfg(test)]
+mod tests;
