@@ -158,8 +158,10 @@ fn data_message(message: DataMessage) -> Value {
         }
         other => panic!("no test sends {other:?}"),
     };
-    assert!(metadata.is_empty(), "no test sends metadata");
     let mut message = json!({"type": "message", "from": from, "dataType": data_type, "data": data});
+    if !metadata.is_empty() {
+        message["metadata"] = json!(metadata);
+    }
     if let Some(group) = group {
         message["group"] = json!(group);
         // A protobuf client does not learn who has published.
