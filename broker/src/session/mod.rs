@@ -414,4 +414,6 @@ fn refuse_if_asked(ack_id: Option<AckId>, error: AckError) -> Effect {
 }
 
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod tests;
