@@ -77,6 +77,15 @@ async fn an_unknown_or_absent_type_closes_with_1007() {
 }
 
 #[tokio::test]
+async fn a_long_type_is_not_repeated_in_the_reason_which_must_fit_a_close_frame() {
+    check_all(["x", "ü", "\\u0000"].map(|character| {
+        let kind = character.repeat(1024);
+        format!(r#"{{"type":"{kind}","ackId":1}}"#)
+    }))
+    .await;
+}
+
+#[tokio::test]
 async fn a_stream_message_of_wrong_types_closes_with_1007() {
     let starts = [
         r#""stream":{}"#,

@@ -210,6 +210,27 @@ async fn what_the_application_sends_to_one_connection_reaches_it_in_its_form() {
 }
 
 #[tokio::test]
+async fn what_the_application_sends_to_one_connection_of_each_kind_reaches_it_in_its_form() {
+    let server = Server::start().await;
+    let mut receivers = Receivers::connect(&server).await;
+    // A simple client does not know its id, but the application does.
+    let page = server.rest().get("/api/hubs/chat/groups/g/connections").expect(200).await.json();
+    let ids = page["value"].as_array().unwrap().iter().map(|item| item["connectionId"].as_str().unwrap());
+    let calls: Vec<_> =
+        ids.map(|id| server.rest().post(&format!("/api/hubs/chat/connections/{id}/:send"))).collect();
+    assert_eq!(calls.len(), 5);
+    for number in 0..bodies(&calls[0]).len() {
+        for call in &calls {
+            let (_, call, _) = bodies(call).swap_remove(number);
+            call.expect(202).await;
+        }
+        // One for each: what was meant for another would come too early.
+        let (case, _, form) = bodies(&calls[0]).swap_remove(number);
+        receivers.expect(case, form).await;
+    }
+}
+
+#[tokio::test]
 async fn the_application_is_the_server_except_in_groups() {
     let server = Server::start().await;
     let mut client = server.connect("chat", ClientSpec::json().user("ann").group("g")).await;

@@ -1,7 +1,9 @@
 //! Streams that clients publish to groups, over both subprotocols. Source: `client-protocols.md` 9.
 
+use proto::client::upstream_message::{InvokeEventMessage, Message, StreamStartInfo};
 use serde_json::json;
 
+use crate::support::protobuf::{of, text};
 use crate::support::streams::{
     Wire, end, fail, half_part, keep_alive, message, part, start, start_for, start_to,
 };
@@ -134,6 +136,26 @@ async fn a_start_that_breaks_a_rule_costs_nothing_but_the_stream() {
     }))
     .await;
     assert_eq!(ann.hear().await, "closed s BadRequest");
+}
+
+#[tokio::test]
+async fn an_invocation_in_protobuf_begins_no_stream_and_is_none() {
+    let server = Server::start().await;
+    let mut ann = server.connect("chat", Wire::Protobuf.publisher()).await;
+    for (id, data) in [("s", None), ("t", Some(of(text("x"))))] {
+        let stream = Some(StreamStartInfo { stream_id: id.into(), idle_timeout_ms: None });
+        let invoke = InvokeEventMessage {
+            event: "e".into(),
+            invocation_id: "1".into(),
+            data,
+            stream,
+            ..Default::default()
+        };
+        ann.send_protobuf(Message::InvokeEventMessage(invoke)).await;
+        assert_eq!(ann.hear().await, format!("closed {id} BadRequest"));
+        // Neither is there a stream, nor an answer to an invocation, and the connection goes on.
+        ann.ask(&part(id, 1, "x"), &format!("closed {id} StreamNotFound")).await;
+    }
 }
 
 #[tokio::test]

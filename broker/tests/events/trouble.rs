@@ -7,7 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, ClientSpec, Gate, Handler, HandlerSpec, Received, Server};
-use crate::{acked, event, failed};
+use crate::{acked, event, failed, knock};
 
 /// A port of the loopback interface where nobody listens.
 async fn dead_port() -> u16 {
@@ -100,6 +100,24 @@ async fn a_handler_that_is_not_there_fails_events_at_once_after_a_while_and_dela
     }
     assert!(quickest < Duration::from_millis(500), "{quickest:?}");
     check_prompt(&mut other).await;
+}
+
+#[tokio::test]
+async fn a_client_whose_hub_cannot_reach_its_handler_is_refused_with_500_and_an_empty_body() {
+    let port = dead_port().await;
+    let server = Server::with(|setup| {
+        setup.handler_timeout(Duration::from_secs(1));
+        let asked = |spec: HandlerSpec| spec.system(&["connect"]);
+        setup.handler_at("chat", &format!("http://127.0.0.1:{port}/{{event}}"), asked);
+    })
+    .await;
+    for spec in [ClientSpec::simple().user("ann"), ClientSpec::json().user("ann").group("g")] {
+        let refused = knock(&server, &spec).await;
+        assert_eq!((refused.status, &*refused.body), (500, ""), "{refused:?}");
+        assert_eq!(refused.header("sec-websocket-protocol"), None, "{refused:?}");
+    }
+    server.rest().head("/api/hubs/chat/users/ann").expect(404).await;
+    server.rest().head("/api/hubs/chat/groups/g").expect(404).await;
 }
 
 #[tokio::test]

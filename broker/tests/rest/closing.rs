@@ -1,8 +1,11 @@
 //! Closing connections, and whether connections, groups and users exist.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
 
-use crate::support::{Client, ClientSpec, Server, escape};
+use serde_json::json;
+use tokio::io::{AsyncWriteExt, Interest};
+
+use crate::support::{Client, ClientSpec, Frame, Server, escape, within_deadline};
 use crate::{assert_error, chat, expect_nothing_but_marker};
 
 /// The client is told why, and its socket ends with 1000.
@@ -154,4 +157,45 @@ async fn a_connection_that_was_closed_over_rest_is_gone_at_once() {
     server.rest().head(&path).expect(404).await;
     server.rest().head(&chat("users/ann")).expect(404).await;
     server.rest().head(&chat("groups/room")).expect(404).await;
+}
+
+/// Longest time that a client which does not go along keeps its socket after a close, with some for a slow machine.
+const LONGEST_LEAVE: Duration = Duration::from_secs(8);
+
+#[tokio::test]
+async fn the_socket_of_a_closed_client_that_reads_nothing_is_gone_soon() {
+    let server = Server::with(|setup| {
+        setup.keep_alive("chat", Duration::from_secs(120)).outbox(1000, 64 << 20);
+    })
+    .await;
+    let socket = server.raw_upgraded("chat", &ClientSpec::json().user("ann")).await;
+    // More than the kernel takes, so that the farewell waits behind it.
+    let big = "x".repeat(900_000);
+    for _ in 0..40 {
+        server.rest().post(&chat(":send")).text(&big).expect(202).await;
+    }
+    let start = Instant::now();
+    server.rest().post(&chat("users/ann/:closeConnections")).expect(204).await;
+    // The client is told by a reset, as it would never come to the end of what it was sent.
+    within_deadline("the end of the socket", socket.stream.ready(Interest::ERROR)).await.unwrap();
+    assert!(start.elapsed() < LONGEST_LEAVE, "{:?}", start.elapsed());
+    assert!(socket.stream.take_error().unwrap().is_some(), "an orderly end");
+}
+
+#[tokio::test]
+async fn the_socket_of_a_closed_client_that_does_not_hang_up_is_gone_soon() {
+    let server = Server::start().await;
+    let mut socket = server.raw_upgraded("chat", &ClientSpec::simple().user("ann")).await;
+    let start = Instant::now();
+    server.rest().post(&chat("users/ann/:closeConnections")).expect(204).await;
+    socket.expect_close(1000, "").await;
+    socket.expect_end().await;
+    // What arrives at a socket that is gone is answered by a reset.
+    let gone = async {
+        while socket.stream.write_all(&Frame::ping("x").bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within_deadline("the end of the socket", gone).await;
+    assert!(start.elapsed() < LONGEST_LEAVE, "{:?}", start.elapsed());
 }
