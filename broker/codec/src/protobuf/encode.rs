@@ -32,7 +32,8 @@ pub fn encode(message: &Downstream, out: &mut Vec<u8>) {
             let connected = |fields: &mut Writer<'_>| {
                 write_connected(fields, connection_id, user_id.as_ref());
                 if let Some(token) = reconnection_token {
-                    fields.string(3, token);
+                    // A field of its own presence, so that an empty one is there as well.
+                    fields.bytes(3, token.as_bytes());
                 }
             };
             writer.message(3, |system| system.message(1, connected));
