@@ -1,14 +1,4 @@
-//! Any bytes as an application's answer to `connect`: they are wishes that keep their promises, or are refused.
+//! Any bytes as an application's answer to `connect`: see `codec_fuzz::connect_answer`.
 #![no_main]
 
-use codec::cloud_event::read_connect_answer;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|body: &[u8]| match read_connect_answer(body) {
-    Ok(answer) => {
-        assert!(answer.groups.is_none_or(|groups| !groups.is_empty()), "no groups are no wish");
-        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
-        assert!(body.is_empty() || is_json, "wishes are JSON");
-    }
-    Err(error) => drop(error.to_string()),
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| codec_fuzz::connect_answer::run(bytes));
