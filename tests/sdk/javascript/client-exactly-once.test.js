@@ -2,6 +2,8 @@
 // stalls and delays their sockets at random: whatever is published, each member of a group sees it once and in the
 // order of its publisher.
 //
+// In the end there must have been faults of each kind, and clients that came back from them.
+//
 // MESSAGES is how many are published in all; FAULT_SEED replays the faults of an earlier run, as far as the timing is
 // the same.
 
@@ -10,7 +12,7 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { WebPubSubClient } from "@azure/web-pubsub-client";
 import { inTime } from "../../support/inbox.js";
-import { faults, KINDS, seedOfRun } from "./support/faults.js";
+import { ENDS, faults, KINDS, seedOfRun } from "./support/faults.js";
 import { Hub, HTTP } from "./support/hub.js";
 import { Backlog, room } from "./support/pace.js";
 import { Proxy } from "./support/proxy.js";
@@ -28,6 +30,10 @@ const GROUPS_OF_PUBLISHER = process.env.REDIS === "cluster" ? 1 : 4;
 const BATCH = 20;
 /** Milliseconds without any message after which nothing more is expected. */
 const PATIENCE = 40_000;
+/** A run of no more messages than this is too short to judge its faults. */
+const TOO_SHORT = 10_000;
+/** Messages beyond that in whose time at least one link is ended, and another client comes back, until all have. */
+const MESSAGES_PER_END = 600;
 
 /** How many messages each publisher sends, numbered from 0. */
 const SHARE = Math.ceil(MESSAGES / PUBLISHERS);
@@ -60,13 +66,35 @@ test(`${MESSAGES} messages through a faulty network arrive once each and in orde
   await near.service.sendToAll("the end", { contentType: "text/plain" });
   await inTime(Promise.all(receivers.map((receiver) => receiver.end)), "the end", PATIENCE);
   assert.equal(run.failure, undefined);
-  t.diagnostic(`faults: ${KINDS.map((kind) => `${proxy.counts[kind] ?? 0} ${kind}`).join(", ")}`);
+  const recoveries = run.clients.filter(({ hub }) => hub === far).map(({ client }) => client.recoveries);
+  t.diagnostic(`faults: ${JSON.stringify(proxy.counts)}, recoveries of each client behind the proxy: ${recoveries}`);
+  expectTrouble(proxy.counts, recoveries);
 });
+
+/**
+ * There were faults of each kind, many of them ended a link, and each client behind the proxy has come back; or some of
+ * them have, if fewer messages were published.
+ */
+function expectTrouble(counts, recoveries) {
+  if (MESSAGES <= TOO_SHORT) {
+    return;
+  }
+  const expectAtLeast = (least, count, what) => assert.ok(count >= least, `only ${count} ${what}, not ${least}`);
+  for (const kind of KINDS) {
+    expectAtLeast(1, counts[kind], `faults of kind ${kind}`);
+  }
+  const least = Math.floor((MESSAGES - TOO_SHORT) / MESSAGES_PER_END);
+  expectAtLeast(least, ENDS.reduce((sum, kind) => sum + counts[kind], 0), "links that were ended");
+  const returned = recoveries.filter((count) => count > 0).length;
+  expectAtLeast(Math.min(least, recoveries.length), returned, "clients that came back");
+}
 
 /** How it goes: the first failure ends it. */
 class Run {
   isOver = false;
   failure;
+  /** Those that were started, each with its hub. */
+  clients = [];
   #lastMessage = performance.now();
 
   fail(why) {
@@ -152,9 +180,22 @@ class Receiver {
   }
 }
 
+/** The package's client, which counts here how often it has come back. */
+class CountingClient extends WebPubSubClient {
+  recoveries = 0;
+
+  async _connectCore(url) {
+    await super._connectCore(url);
+    if (new URL(url).searchParams.has("awps_connection_id")) {
+      this.recoveries += 1;
+    }
+  }
+}
+
 /** A started client. If it ever has to begin anew under another id, the run has failed. */
 async function startClient(run, hub, { name, backlog }, token) {
-  const client = new WebPubSubClient(await hub.clientUrl(token), { messageRetryOptions: { maxRetries: 0 } });
+  const client = new CountingClient(await hub.clientUrl(token), { messageRetryOptions: { maxRetries: 0 } });
+  run.clients.push({ client, hub });
   hub.closeAtEnd({ close: () => client.stop() });
   const connected = new Promise((resolve) => client.on("connected", resolve));
   client.on("disconnected", ({ connectionId, message }) => {

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 KINDS = ("kill", "half-close", "stall", "delay")
+# Of which these end a link.
+ENDS = ("kill", "half-close")
 
 PAUSE_SECONDS = (0.01, 0.09)
 # The package gives up an attempt to come back that takes longer than its `start_timeout`, and acknowledges nothing from

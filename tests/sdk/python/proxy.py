@@ -38,7 +38,7 @@ class Proxy:
         self._order(f"suffer {seed}")
 
     def calm(self) -> dict[str, int]:
-        """Gives how many faults of each kind there were."""
+        """Gives how many faults of each kind have met something that was on its way."""
         return self._order("calm")
 
     def _order(self, line: str) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 ``python relay.py <host> <port>`` carries to there, prints the port on which it listens, and then takes one order a line
 and answers each with a line: ``cut`` breaks all connections, ``suffer <seed>`` lets one fault after the other happen,
-``calm`` ends that and answers how many of each there were, as JSON. It ends with its input.
+``calm`` ends that and answers, as JSON, how many of each kind have met something that was on its way: one that nothing
+came to meet is not counted. It ends with its input.
 """
 
 import asyncio
@@ -11,9 +12,10 @@ import socket
 import struct
 import sys
 import time
-from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from faults import Fault, faults
+from faults import KINDS, Fault, faults
 
 RESET = struct.pack("ii", 1, 0)
 PIECE = 65536
@@ -23,7 +25,7 @@ class Relay:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._links: list[_Link] = []
-        self._counts = Counter()
+        self._counts = dict.fromkeys(KINDS, 0)
         self._suffering: asyncio.Task | None = None
 
     async def run(self) -> None:
@@ -50,7 +52,9 @@ class Relay:
             links = [link for link in self._links if link.is_answered]
             if links:
                 links[int(fault.victim * len(links))].suffer(fault)
-                self._counts[fault.kind] += 1
+
+    def _met(self, fault: Fault) -> None:
+        self._counts[fault.kind] += 1
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -58,7 +62,7 @@ class Relay:
         except OSError:
             writer.close()
             return
-        link = _Link((reader, writer), far)
+        link = _Link((reader, writer), far, self._met)
         self._links.append(link)
         try:
             await link.carry()
@@ -69,9 +73,9 @@ class Relay:
 class _Link:
     """A client's socket and the one that was opened for it."""
 
-    def __init__(self, near, far) -> None:
+    def __init__(self, near, far, met: Callable[[Fault], None]) -> None:
         self._writers = (near[1], far[1])
-        self._lanes = {"up": _Lane(near[0], far[1]), "down": _Lane(far[0], near[1])}
+        self._lanes = {"up": _Lane(near[0], far[1], met), "down": _Lane(far[0], near[1], met)}
 
     @property
     def is_answered(self) -> bool:
@@ -99,22 +103,41 @@ class _Link:
 
     def suffer(self, fault: Fault) -> None:
         lane = self._lanes[fault.direction]
-        now = time.monotonic()
+        until = time.monotonic() + fault.lasting
         if fault.kind == "stall":
-            lane.held_until = now + fault.lasting
+            lane.stall = _Hindrance(fault, until)
         elif fault.kind == "delay":
-            lane.latency, lane.late_until = fault.latency, now + fault.lasting
+            lane.delay = _Hindrance(fault, until)
         else:
             lane.end = fault
 
 
-class _Lane:
-    """One direction of a link."""
+@dataclass
+class _Hindrance:
+    """A stall or a delay that lasts until some time."""
 
-    def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        self._source, self._sink = source, sink
+    fault: Fault
+    until: float
+    has_met: bool = False
+
+    def wait(self) -> float:
+        """Seconds for which a piece that has come now is held back."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            return 0
+        return left if self.fault.kind == "stall" else self.fault.latency
+
+
+class _Lane:
+    """One direction of a link. ``met`` is called once for each fault that meets something."""
+
+    def __init__(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, met: Callable[[Fault], None]
+    ) -> None:
+        self._source, self._sink, self._met = source, sink, met
         self.has_carried = False
-        self.held_until = self.late_until = self.latency = 0.0
+        self.stall: _Hindrance | None = None
+        self.delay: _Hindrance | None = None
         # A kill or a half-close that happens within the next piece.
         self.end: Fault | None = None
 
@@ -123,6 +146,7 @@ class _Lane:
             await self._until_due()
             if self.end:
                 self._sink.write(piece[: int(self.end.part * len(piece))])
+                self._met(self.end)
                 if self.end.kind == "kill":
                     raise ConnectionResetError
                 break
@@ -133,10 +157,15 @@ class _Lane:
         self._sink.write_eof()
 
     async def _until_due(self) -> None:
-        now = time.monotonic()
-        wait = max(self.held_until - now, self.latency if now < self.late_until else 0)
-        if wait > 0:
-            await asyncio.sleep(wait)
+        longest = 0
+        for hindrance in filter(None, (self.stall, self.delay)):
+            if (wait := hindrance.wait()) > 0:
+                longest = max(longest, wait)
+                if not hindrance.has_met:
+                    hindrance.has_met = True
+                    self._met(hindrance.fault)
+        if longest > 0:
+            await asyncio.sleep(longest)
 
 
 def answer(line: str) -> None:

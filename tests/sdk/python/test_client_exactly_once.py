@@ -2,6 +2,8 @@
 half-closes, stalls and delays its sockets at random: whatever is published, each member of a group sees it once and in
 the order of its publisher.
 
+In the end there must have been faults of each kind, and clients that came back from them.
+
 ``MESSAGES`` is how many are published in all; ``FAULT_SEED`` replays the faults of an earlier run, as far as the timing
 is the same.
 """
@@ -16,7 +18,7 @@ import pytest
 from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import CallbackType, SendMessageError, WebPubSubDataType
 
-from faults import seed_of_run
+from faults import ENDS, KINDS, seed_of_run
 from test_client_reliable import far, proxy  # noqa: F401 (fixtures)
 
 MESSAGES = int(os.environ.get("MESSAGES", 15_000))
@@ -41,6 +43,10 @@ MOST_EARLY = 200
 # Seconds without any message after which nothing more is expected.
 PATIENCE = 40
 LOOK_SECONDS = 0.02
+# A run of no more messages than this is too short to judge its faults.
+TOO_SHORT = 10_000
+# Messages beyond that in whose time at least one link is ended, and another client comes back, until all have.
+MESSAGES_PER_END = 600
 CLOSED_WITHIN_SECONDS = 2
 # Each of the many threads has its turn sooner than it is usual.
 SWITCH_SECONDS = 0.0005
@@ -77,15 +83,30 @@ def test_messages_through_a_faulty_network_arrive_once_and_in_order(hub, far, pr
         hub.service.send_to_all("the end", content_type="text/plain")
         assert all(receiver.ended.wait(PATIENCE) for receiver in receivers)
         assert run.failure is None, run.failure
+        recoveries = [client.recoveries for client in run.clients_of(far)]
         with capsys.disabled():
             print(f"faults: {counts}; by each publisher: {run.published}")
+            print(f"recoveries of each client behind the proxy: {recoveries}")
+        expect_trouble(counts, recoveries)
     finally:
         run.is_over = True
-        closing = [threading.Thread(target=client.close, daemon=True) for client in run.clients]
+        closing = [threading.Thread(target=client.close, daemon=True) for client, _ in run.clients]
         for thread in closing:
             thread.start()
         for thread in closing:
             thread.join(CLOSED_WITHIN_SECONDS)
+
+
+def expect_trouble(counts: dict[str, int], recoveries: list[int]) -> None:
+    """There were faults of each kind, many of them ended a link, and each client behind the proxy has come back; or
+    some of them have, if fewer messages were published.
+    """
+    if MESSAGES <= TOO_SHORT:
+        return
+    assert all(counts[kind] for kind in KINDS)
+    least = (MESSAGES - TOO_SHORT) // MESSAGES_PER_END
+    assert sum(counts[kind] for kind in ENDS) >= least
+    assert sum(count > 0 for count in recoveries) >= min(least, len(recoveries))
 
 
 def in_threads(start, indexes) -> list:
@@ -100,6 +121,7 @@ class Run:
     def __init__(self) -> None:
         self.is_over = False
         self.failure = None
+        # Those that were started, each with its hub.
         self.clients = []
         # How many numbers each publisher has taken, from 0 on.
         self.published = [0] * PUBLISHERS
@@ -109,6 +131,9 @@ class Run:
     def fail(self, why: str) -> None:
         self.failure = self.failure or why
         self.is_over = True
+
+    def clients_of(self, hub) -> "list[CountingClient]":
+        return [client for client, its_hub in self.clients if its_hub is hub]
 
     def heard(self) -> None:
         self._last_message = time.monotonic()
@@ -217,10 +242,21 @@ def groups_of(publisher: int) -> set[int]:
     return {group_of(publisher, number) for number in range(GROUPS_OF_PUBLISHER)}
 
 
-def start_client(run: Run, hub, name: str, unsettled=lambda: 0, **options) -> WebPubSubClient:
+class CountingClient(WebPubSubClient):
+    """The package's client, which counts here how often it has come back."""
+
+    recoveries = 0
+
+    def _connect(self, url: str, *args, **options) -> None:
+        super()._connect(url, *args, **options)
+        if "awps_connection_id" in url:
+            self.recoveries += 1
+
+
+def start_client(run: Run, hub, name: str, unsettled=lambda: 0, **options) -> CountingClient:
     """A started client. If it ever has to begin anew under another id, the run has failed."""
     token = {key: options.pop(key) for key in ("groups", "roles") if key in options}
-    client = WebPubSubClient(
+    client = CountingClient(
         hub.client_url(**token), start_timeout=START_TIMEOUT, message_retry_total=0, **options
     )
 
@@ -236,7 +272,7 @@ def start_client(run: Run, hub, name: str, unsettled=lambda: 0, **options) -> We
     client.open()
     assert connected.wait(PATIENCE)
     client.subscribe(CallbackType.DISCONNECTED, lambda event: run.is_over or on_disconnected(event))
-    run.clients.append(client)
+    run.clients.append((client, hub))
     return client
 
 

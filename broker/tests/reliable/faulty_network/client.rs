@@ -42,6 +42,8 @@ pub(super) struct Client {
     /// Only on a reliable subprotocol.
     ticket: Option<Ticket>,
     socket: WebSocketStream<TcpStream>,
+    /// How often it has come back.
+    recoveries: u32,
 }
 
 /// The socket is lost.
@@ -69,7 +71,7 @@ impl Client {
         let authority = server.address();
         let path = spec.path(server, "chat");
         let socket = open(via, authority, subprotocol, &path).await.unwrap();
-        let mut client = Self { name, via, authority, subprotocol, ticket: None, socket };
+        let mut client = Self { name, via, authority, subprotocol, ticket: None, socket, recoveries: 0 };
         let Ok(Downstream::SystemMessage(SystemMessage {
             message: Some(system_message::Message::ConnectedMessage(connected)),
         })) = client.next().await
@@ -89,6 +91,11 @@ impl Client {
     /// Whether it can come back.
     pub(super) fn is_reliable(&self) -> bool {
         self.ticket.is_some()
+    }
+
+    /// How often it has come back; nothing on the plain subprotocol, where nobody can.
+    pub(super) fn recoveries(&self) -> Option<u32> {
+        self.is_reliable().then_some(self.recoveries)
     }
 
     /// The next message. Giving up to wait loses nothing.
@@ -125,7 +132,11 @@ impl Client {
         let deadline = Instant::now() + RECOVERY;
         loop {
             match open(self.via, self.authority, self.subprotocol, &path).await {
-                Ok(socket) => return self.socket = socket,
+                Ok(socket) => {
+                    self.socket = socket;
+                    self.recoveries += 1;
+                    return;
+                }
                 Err(Error::Http(response)) if response.status() != StatusCode::SERVICE_UNAVAILABLE => {
                     panic!("{} came back and was answered {}", self.name, response.status());
                 }

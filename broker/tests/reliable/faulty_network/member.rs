@@ -52,14 +52,14 @@ impl Member {
         Self { index, plan: Arc::clone(plan), client, received: 0, acknowledged: 0, numbers }
     }
 
-    /// Receives until the farewell, which must come after all else.
-    pub(super) async fn run(mut self) {
+    /// Receives until the farewell, which must come after all else. Says how often it has come back.
+    pub(super) async fn run(mut self) -> Option<u32> {
         loop {
             let next = tokio::time::timeout(IDLE, self.client.next()).await;
             let kept = match next {
                 Ok(Ok(Downstream::DataMessage(message))) => {
                     if self.take(message) {
-                        return;
+                        return self.client.recoveries();
                     }
                     self.acknowledge_after(ACKNOWLEDGED_AFTER).await
                 }

@@ -28,8 +28,8 @@ impl Publisher {
         Self { index, plan: Arc::clone(plan), client }
     }
 
-    /// Publishes its share as fast as the members allow.
-    pub(super) async fn run(mut self) {
+    /// Publishes its share as fast as the members allow. Says how often it has come back.
+    pub(super) async fn run(mut self) -> Option<u32> {
         let mut from = 0;
         while from < self.plan.share {
             let numbers = from..self.plan.share.min(from + BATCH);
@@ -37,6 +37,7 @@ impl Publisher {
             self.plan.publish(self.index, numbers.clone()).await;
             self.send_until_answered(numbers).await;
         }
+        self.client.recoveries()
     }
 
     /// Each number is the ack id of its message, so that the broker knows a repetition.

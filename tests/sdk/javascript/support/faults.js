@@ -5,8 +5,13 @@ import { createHash } from "node:crypto";
 /** What can happen to one link of a proxy. */
 export const KINDS = ["kill", "halfClose", "stall", "delay"];
 
+/** Of which these end a link. */
+export const ENDS = ["kill", "halfClose"];
+
 /** Milliseconds between two faults of a proxy. */
-const PAUSE = [10, 90];
+const PAUSE = [5, 55];
+/** How many of the ends meet the oldest link, 0 to 1, so that all clients soon have their turn. The others meet any. */
+const IN_TURN = 0.75;
 /** Milliseconds for which nothing passes. Far below the time for which the server keeps a connection. */
 const STALL = [100, 1000];
 /** Milliseconds that each piece is late, and for how long this lasts. */
@@ -21,6 +26,7 @@ export function seedOfRun() {
 /**
  * An endless sequence of faults:
  * - `after`: milliseconds since the fault before
+ * - `inTurn`: whether it meets the oldest link that is due for an end; otherwise
  * - `victim`: which of the links, as a part of all of them, 0 to 1
  * - `kind`: one of KINDS
  * - `direction`: `up` to the server or `down` from it; a `kill` ends both, after something passed in this one
@@ -36,6 +42,7 @@ export function* faults(seed) {
     const kind = KINDS[Math.floor(random() * KINDS.length)];
     yield {
       after: between(PAUSE),
+      inTurn: ENDS.includes(kind) && random() < IN_TURN,
       victim: random(),
       kind,
       direction: random() < 0.5 ? "up" : "down",

@@ -3,20 +3,26 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { ENDS, KINDS } from "./faults.js";
 import { endpointOf } from "./hub.js";
+
+/** Milliseconds for which a new link does not have its turn. */
+const SPARED = 2000;
 
 export class Proxy {
   #server;
   #transport;
   #links = new Set();
   #isOpen = true;
-  /** How often each kind of fault has happened. */
-  counts = {};
+  /** How often each kind of fault has met something that was on its way; one that nothing came to meet is not counted. */
+  counts = Object.fromEntries(KINDS.map((kind) => [kind, 0]));
 
   constructor(transport) {
     const { hostname, port } = new URL(endpointOf(transport));
     this.#server = createServer({ allowHalfOpen: true }, (near) => {
-      const link = new Link(near, connect({ host: hostname, port, allowHalfOpen: true }));
+      const link = new Link(near, connect({ host: hostname, port, allowHalfOpen: true }), (kind) => {
+        this.counts[kind] += 1;
+      });
       this.#links.add(link);
       near.on("close", () => this.#links.delete(link));
     });
@@ -58,22 +64,23 @@ export class Proxy {
         return;
       }
       const links = [...this.#links];
-      if (links.length > 0) {
-        links[Math.floor(fault.victim * links.length)].suffer(fault);
-        this.counts[fault.kind] = (this.counts[fault.kind] ?? 0) + 1;
-      }
+      const index = fault.inTurn ? links.findIndex((link) => link.isDue) : Math.floor(fault.victim * links.length);
+      links[index]?.suffer(fault);
     }
   }
 }
 
 /** A client's socket and the one that was opened for it. */
 class Link {
+  #since = performance.now();
+  #isDoomed = false;
   #ends;
   #lanes;
 
-  constructor(near, far) {
+  /** `met(kind)` is called once for each fault that meets something. */
+  constructor(near, far, met) {
     this.#ends = [near, far];
-    this.#lanes = { up: new Lane(near, far), down: new Lane(far, near) };
+    this.#lanes = { up: new Lane(near, far, met), down: new Lane(far, near, met) };
     for (const socket of this.#ends) {
       socket.setNoDelay(true);
       socket.on("error", () => this.reset());
@@ -84,13 +91,19 @@ class Link {
     this.#ends.forEach((socket) => socket.resetAndDestroy());
   }
 
+  /** Whether it may have its turn: it is to end once, and not so soon that its client never acknowledges anything. */
+  get isDue() {
+    return !this.#isDoomed && performance.now() - this.#since > SPARED;
+  }
+
   suffer({ kind, direction, part, lasting, latency }) {
     const lane = this.#lanes[direction];
+    this.#isDoomed ||= ENDS.includes(kind);
     switch (kind) {
       case "kill":
-        return lane.breakWithin(part, () => this.reset());
+        return lane.breakWithin(kind, part, () => this.reset());
       case "halfClose":
-        return lane.breakWithin(part, () => lane.end());
+        return lane.breakWithin(kind, part, () => lane.end());
       case "stall":
         return lane.hold(lasting);
       case "delay":
@@ -103,14 +116,15 @@ class Link {
 class Lane {
   #source;
   #sink;
-  #heldUntil = 0;
-  #latency = 0;
-  #lateUntil = 0;
+  #met;
+  #stall;
+  #delay;
   #break;
 
-  constructor(source, sink) {
+  constructor(source, sink, met) {
     this.#source = source;
     this.#sink = sink;
+    this.#met = met;
     source.on("data", (chunk) => this.#inDueTime(() => this.#pass(chunk)));
     source.on("end", () => this.#inDueTime(() => this.end()));
     sink.on("drain", () => source.resume());
@@ -118,18 +132,19 @@ class Lane {
 
   /** Nothing passes for so many milliseconds. */
   hold(lasting) {
-    this.#heldUntil = performance.now() + lasting;
+    const until = performance.now() + lasting;
+    this.#stall = { kind: "stall", wait: (now) => until - now };
   }
 
   /** Whatever passes is late. */
   delay(latency, lasting) {
-    this.#latency = latency;
-    this.#lateUntil = performance.now() + lasting;
+    const until = performance.now() + lasting;
+    this.#delay = { kind: "delay", wait: (now) => (now < until ? latency : 0) };
   }
 
   /** Passes a part of what comes next, and then does `breakOff`. */
-  breakWithin(part, breakOff) {
-    this.#break = { part, breakOff };
+  breakWithin(kind, part, breakOff) {
+    this.#break = { kind, part, breakOff };
   }
 
   /** The sink is told that nothing more comes, and nothing does; its own direction stays open. */
@@ -139,8 +154,10 @@ class Lane {
 
   #inDueTime(act) {
     const now = performance.now();
-    const wait = Math.max(this.#heldUntil - now, now < this.#lateUntil ? this.#latency : 0);
-    if (wait <= 0) {
+    const hindrances = [this.#stall, this.#delay].filter((hindrance) => hindrance?.wait(now) > 0);
+    hindrances.forEach((hindrance) => this.#meet(hindrance));
+    const wait = Math.max(0, ...hindrances.map((hindrance) => hindrance.wait(now)));
+    if (wait === 0) {
       return act();
     }
     this.#source.pause();
@@ -150,6 +167,13 @@ class Lane {
     }, wait);
   }
 
+  #meet(fault) {
+    if (!fault.isMet) {
+      fault.isMet = true;
+      this.#met(fault.kind);
+    }
+  }
+
   #pass(chunk) {
     if (!this.#sink.writable) {
       return;
@@ -157,6 +181,7 @@ class Lane {
     if (this.#break) {
       const { part, breakOff } = this.#break;
       this.#sink.write(chunk.subarray(0, Math.floor(part * chunk.length)));
+      this.#meet(this.#break);
       this.#break = undefined;
       breakOff();
     } else if (!this.#sink.write(chunk)) {
