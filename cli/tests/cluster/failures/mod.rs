@@ -8,6 +8,7 @@ mod limits;
 mod nodes;
 mod outages;
 mod readiness;
+mod returning;
 mod sends;
 mod skew;
 mod stopping;
