@@ -8,13 +8,19 @@ mod support;
 use std::time::Duration;
 
 use prost::Message as _;
+use proto::client::DownstreamMessage;
+use proto::client::downstream_message::{Message as Downstream, SystemMessage, system_message};
 use serde_json::json;
 use support::{
-    Answer, ClientSpec, Frame, Handler, JSON, JSON_RELIABLE, Opcode, PROTOBUF, PROTOBUF_RELIABLE, RawSocket,
-    Server, Setup, within_deadline,
+    Answer, Arrived, ClientSpec, Frame, Handler, JSON, JSON_RELIABLE, Opcode, PROTOBUF, PROTOBUF_RELIABLE,
+    RawSocket, Server, Setup, within_deadline,
 };
 use tokio::io::AsyncWriteExt;
 
+/// Pause between two looks whether the application has been told.
+const LOOK: Duration = Duration::from_millis(20);
+/// What a client is told that may not come back.
+const NOT_RECOVERED: &str = "The connection could not be recovered.";
 const ENDED: &str = "The connection ended.";
 const NOT_RECOVERED_IN_TIME: &str = "The connection recovery timeout expired.";
 
@@ -54,6 +60,25 @@ impl Kind {
         if self.is_reliable() { NOT_RECOVERED_IN_TIME } else { ENDED }
     }
 
+    /// The proof by which a reliable client may come back, out of what it is told when it has connected.
+    fn reconnection_token(self, connected: &Frame) -> Option<String> {
+        if !self.is_reliable() {
+            return None;
+        }
+        if JSONS.contains(&self) {
+            let connected: serde_json::Value = serde_json::from_slice(&connected.content).unwrap();
+            return Some(connected["reconnectionToken"].as_str().unwrap().to_owned());
+        }
+        let message = DownstreamMessage::decode(&connected.content[..]).unwrap().message;
+        let Some(Downstream::SystemMessage(SystemMessage {
+            message: Some(system_message::Message::ConnectedMessage(connected)),
+        })) = message
+        else {
+            panic!("{self:?} was not greeted: {message:?}");
+        };
+        connected.reconnection_token
+    }
+
     /// What a client is sent before the application closes its connection.
     fn farewell(self, text: &str) -> Option<Frame> {
         let frame = match self {
@@ -63,7 +88,7 @@ impl Kind {
             }
             _ => {
                 let message = Some(support::protobuf::disconnected(text));
-                Frame::binary(proto::client::DownstreamMessage { message }.encode_to_vec())
+                Frame::binary(DownstreamMessage { message }.encode_to_vec())
             }
         };
         Some(frame.unmasked())
@@ -81,6 +106,8 @@ struct Subject {
     kind: Kind,
     socket: RawSocket,
     id: String,
+    /// The proof by which a reliable one may come back.
+    token: Option<String>,
 }
 
 impl Scene {
@@ -108,11 +135,21 @@ impl Scene {
 
     async fn connect_as(&self, kind: Kind, spec: &ClientSpec) -> Subject {
         let mut socket = self.server.raw_upgraded("chat", spec).await;
+        let mut token = None;
         if kind != SIMPLE {
-            assert_eq!(socket.read_frame().await.opcode, kind.opcode(), "connected");
+            let connected = socket.read_frame().await;
+            assert_eq!(connected.opcode, kind.opcode(), "connected");
+            token = kind.reconnection_token(&connected);
         }
         let id = self.handler.expect("connected").await.connection_id().to_owned();
-        Subject { kind, socket, id }
+        Subject { kind, socket, id, token }
+    }
+
+    /// A socket on which this client comes back, or is refused.
+    async fn come_back(&self, subject: &Subject) -> RawSocket {
+        let spec = subject.kind.spec().query("awps_connection_id", &subject.id);
+        let spec = spec.query("awps_reconnection_token", subject.token.as_ref().unwrap());
+        self.server.raw_upgraded("chat", &spec).await
     }
 
     /// The application is told of the end of this connection, and of no other, in these words.
@@ -142,12 +179,7 @@ impl Scene {
 
     /// Publishes until the application has been told that a connection has ended.
     async fn publish_until_told(&self, subject: &Subject, text: &str) {
-        let told = || {
-            let is_end = |event: &support::Arrived| {
-                event.event() == "disconnected" && event.connection_id() == subject.id
-            };
-            self.handler.events().iter().any(is_end)
-        };
+        let told = || self.handler.events().iter().any(|event| subject.is_end(event));
         for _ in 0..100 {
             if told() {
                 return;
@@ -159,6 +191,11 @@ impl Scene {
 }
 
 impl Subject {
+    /// Whether the application is told that this connection has ended.
+    fn is_end(&self, event: &Arrived) -> bool {
+        event.event() == "disconnected" && event.connection_id() == self.id
+    }
+
     /// All that comes until the socket ends, but pings.
     async fn rest(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
@@ -209,7 +246,7 @@ async fn a_client_that_is_lost_has_ended_and_a_reliable_one_is_awaited() {
         let Subject { socket, id, .. } = scene.connect(kind).await;
         drop(socket);
         let socket = scene.server.raw().await;
-        scene.expect_told(&Subject { kind, socket, id }, kind.reason_of_a_loss()).await;
+        scene.expect_told(&Subject { kind, socket, id, token: None }, kind.reason_of_a_loss()).await;
     }
 }
 
@@ -351,10 +388,25 @@ async fn a_reliable_client_that_does_not_read_its_answers_is_cut_off_when_its_qu
     let pings = Frame::ping([b'x'; 125]).bytes().repeat(2_000);
     for kind in RELIABLE {
         let mut subject = scene.connect(kind).await;
-        let flood = async { while subject.socket.stream.write_all(&pings).await.is_ok() {} };
+        // Until then it may come back.
+        subject.socket = scene.come_back(&subject).await;
+        let flood = async {
+            let mut sent = 0;
+            // Once it has been told, there is something to read: the end, or a close frame that must not come.
+            while !scene.handler.events().iter().any(|event| subject.is_end(event)) {
+                let rest = &pings[sent % pings.len()..];
+                match tokio::time::timeout(LOOK, subject.socket.stream.write(rest)).await {
+                    Ok(Ok(count)) => sent += count,
+                    Ok(Err(_)) => break,
+                    Err(_) => {}
+                }
+            }
+        };
         tokio::time::timeout(Duration::from_secs(60), flood).await.expect("the flood was not stopped");
         scene.expect_told(&subject, "The outbound message queue is full.").await;
-        // It has ended for good: a second later nothing more is told of it.
+        subject.expect_abort().await;
+        // It has ended for good: it cannot come back, and a second later nothing more is told of it.
+        scene.come_back(&subject).await.expect_close(1008, NOT_RECOVERED).await;
         scene.check(SIMPLE, &[Frame::close(1000, "marker")], (1000, "marker")).await;
     }
 }
@@ -383,7 +435,7 @@ async fn a_recovery_that_is_refused_closes_with_1008_and_nobody_is_told() {
     for kind in every_kind() {
         let spec = kind.spec().query("awps_connection_id", "unknown").query("awps_reconnection_token", "x");
         let mut socket = scene.server.raw_upgraded("chat", &spec).await;
-        socket.expect_close(1008, "The connection could not be recovered.").await;
+        socket.expect_close(1008, NOT_RECOVERED).await;
     }
     // Whatever there was to tell would come before this.
     scene.connect(SIMPLE).await;
