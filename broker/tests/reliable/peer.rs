@@ -110,9 +110,13 @@ impl Ticket {
 
     /// Path and query of the request.
     pub(crate) fn path(&self) -> String {
+        format!("/client/hubs/{}?{}", self.hub, self.query())
+    }
+
+    /// What says in the request who comes back.
+    pub(crate) fn query(&self) -> String {
         let (id, token) = (escape(&self.id), escape(&self.token));
-        let hub = &self.hub;
-        format!("/client/hubs/{hub}?awps_connection_id={id}&awps_reconnection_token={token}")
+        format!("awps_connection_id={id}&awps_reconnection_token={token}")
     }
 
     /// Must not come back.

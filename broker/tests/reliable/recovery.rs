@@ -14,6 +14,7 @@ use crate::support::{
 
 both!(
     groups_user_and_permissions_are_kept,
+    the_hub_may_be_spelled_otherwise_and_named_in_the_query,
     no_connected_message_is_sent_again,
     an_old_socket_that_is_still_open_is_dropped_without_a_word,
     a_token_may_be_used_again_and_again_on_any_worker,
@@ -40,6 +41,35 @@ async fn groups_user_and_permissions_are_kept(dialect: Dialect) {
     peer.send(json!({"type": "leaveGroup", "group": "h", "ackId": 2})).await;
     assert_eq!(peer.next().await["success"], true);
     peer.expect_nothing_before_pong().await;
+}
+
+async fn the_hub_may_be_spelled_otherwise_and_named_in_the_query(dialect: Dialect) {
+    let server = Server::start().await;
+    let mut ticket = Peer::connect(&server, dialect).await.lose();
+    let offer = [("Sec-WebSocket-Protocol", dialect.subprotocol())];
+    let hubs = [
+        "/client/hubs/CHAT?",
+        "/client/hubs/cHaT?",
+        "/client/?hub=chat&",
+        "/client?hub=chat&",
+        "/client/?hub=Chat&",
+    ];
+    for (round, hub) in (1..).zip(hubs) {
+        publish(&server, hub).await;
+        let mut socket = server.raw().await;
+        let response = socket.upgrade(&format!("{hub}{}", ticket.query()), &offer).await;
+        assert_eq!(response.status, 101, "{hub}");
+        let mut peer = Peer { socket, ticket };
+        peer.expect(hub, round).await;
+        peer.acknowledge(round).await;
+        ticket = peer.lose();
+    }
+    for hub in ["/client/hubs/chats?", "/client/?hub=other&"] {
+        let mut socket = server.raw().await;
+        assert_eq!(socket.upgrade(&format!("{hub}{}", ticket.query()), &offer).await.status, 101, "{hub}");
+        socket.expect_close(1008, NOT_RECOVERED).await;
+    }
+    ticket.recover(&server).await.expect_nothing_before_pong().await;
 }
 
 async fn no_connected_message_is_sent_again(dialect: Dialect) {
