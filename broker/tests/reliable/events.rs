@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::application::Application;
 use crate::dialect::{Dialect, both};
 use crate::peer::{Peer, ended, publish};
-use crate::support::{Frame, Server};
+use crate::support::{Answer, Frame, Handler, Server};
 
 both!(
     a_recovery_is_not_heard_of_and_the_end_once,
@@ -17,6 +17,7 @@ both!(
     an_answer_that_comes_late_finds_the_client_on_its_new_socket,
     a_close_that_was_sent_behind_an_event_counts_for_its_own_socket,
     a_client_that_leaves_with_1000_behind_an_event_has_left,
+    cookies_that_the_application_has_set_are_kept,
 );
 
 const CONNECT: &str = "azure.webpubsub.sys.connect";
@@ -175,4 +176,27 @@ async fn a_client_that_leaves_with_1000_behind_an_event_has_left(dialect: Dialec
     application.answer();
     expect_disconnected(&application, "bye").await;
     ticket.expect_refused(&server, "it said goodbye").await;
+}
+
+async fn cookies_that_the_application_has_set_are_kept(dialect: Dialect) {
+    let handler = Handler::start().await;
+    handler.once("connect", Answer::status(204).header("Set-Cookie", "first=1; Path=/"));
+    handler.once("ask", Answer::status(204).header("Set-Cookie", "second=2; Path=/"));
+    let server = Server::with(|setup| {
+        setup.handler("chat", &handler, |spec| spec.user("ask").system(&["connect"]));
+    })
+    .await;
+    let mut peer = Peer::connect(&server, dialect).await;
+    handler.expect("connect").await;
+    for (ack_id, expected) in [(1, vec!["first=1"]), (2, vec!["first=1", "second=2"])] {
+        let ask =
+            json!({"type": "event", "event": "ask", "dataType": "text", "data": "why", "ackId": ack_id});
+        peer.send(ask).await;
+        let asked = handler.expect("ask").await;
+        let mut cookies: Vec<_> = asked.header("cookie").unwrap_or_default().split("; ").collect();
+        cookies.sort_unstable();
+        assert_eq!(cookies, expected);
+        assert_eq!(peer.next().await, json!({"type": "ack", "ackId": ack_id, "success": true}));
+        peer = peer.lose().recover(&server).await;
+    }
 }

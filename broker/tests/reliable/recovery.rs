@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use crate::dialect::{Dialect, both};
 use crate::peer::{NOT_RECOVERED, Peer, Ticket, publish};
 use crate::support::{
-    Frame, JSON, JSON_RELIABLE, Opcode, PROTOBUF, PROTOBUF_RELIABLE, RawSocket, Server, escape,
+    ClientSpec, Frame, JSON, JSON_RELIABLE, Opcode, PROTOBUF, PROTOBUF_RELIABLE, RawSocket, Server, escape,
 };
 
 both!(
     groups_user_and_permissions_are_kept,
+    permissions_that_were_changed_over_rest_stay_changed,
     the_hub_may_be_spelled_otherwise_and_named_in_the_query,
     no_connected_message_is_sent_again,
     an_old_socket_that_is_still_open_is_dropped_without_a_word,
@@ -41,6 +42,41 @@ async fn groups_user_and_permissions_are_kept(dialect: Dialect) {
     peer.send(json!({"type": "leaveGroup", "group": "h", "ackId": 2})).await;
     assert_eq!(peer.next().await["success"], true);
     peer.expect_nothing_before_pong().await;
+}
+
+async fn permissions_that_were_changed_over_rest_stay_changed(dialect: Dialect) {
+    let server = Server::start().await;
+    let spec = ClientSpec::simple().offer(dialect.subprotocol()).role("webpubsub.sendToGroup.revoked");
+    let peer = Peer::connect_as(&server, dialect, &spec).await;
+    let id = peer.ticket.id.clone();
+    let permission = |permission: &str, group: &str| {
+        format!("/api/hubs/chat/permissions/{permission}/connections/{id}?targetName={group}")
+    };
+    server.rest().put(&permission("sendToGroup", "granted")).expect(200).await;
+    server.rest().put(&permission("joinLeaveGroup", "granted")).expect(200).await;
+    server.rest().delete(&permission("sendToGroup", "revoked")).expect(204).await;
+    let lost = peer.away().await;
+    server.rest().put(&permission("sendToGroup", "elsewhere")).expect(200).await;
+    let mut peer = lost.recover(&server).await;
+    let requests = [
+        ("joinGroup", "granted", true),
+        ("joinGroup", "revoked", false),
+        ("sendToGroup", "elsewhere", true),
+        ("sendToGroup", "revoked", false),
+        ("leaveGroup", "granted", true),
+        ("sendToGroup", "granted", true),
+    ];
+    for (ack_id, (kind, group, is_allowed)) in (1..).zip(requests) {
+        let request = json!({"type": kind, "group": group, "dataType": "text", "data": "x", "ackId": ack_id});
+        peer.send(request).await;
+        let answer = peer.next().await;
+        assert_eq!(
+            (&answer["ackId"], &answer["success"]),
+            (&json!(ack_id), &json!(is_allowed)),
+            "{kind} {group}"
+        );
+        assert_eq!(answer["error"]["name"] == "Forbidden", !is_allowed, "{answer}");
+    }
 }
 
 async fn the_hub_may_be_spelled_otherwise_and_named_in_the_query(dialect: Dialect) {
