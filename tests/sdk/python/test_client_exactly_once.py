@@ -5,7 +5,9 @@ the order of its publisher.
 In the end there must have been faults of each kind, and clients that came back from them.
 
 ``MESSAGES`` is how many are published in all; ``FAULT_SEED`` replays the faults of an earlier run, as far as the timing
-is the same.
+is the same. ``MESSAGES=50000 scripts/test python`` publishes as many as the other suites do, and wants a machine that
+has nothing else to do: where the package's threads do not have their turn they acknowledge too late, and the server
+ends a connection whose window is full.
 """
 
 import os
