@@ -1,12 +1,13 @@
 //! Real Redis servers on free loopback ports: one, a cluster of three, with replicas or without, or a primary and a
 //! replica that Sentinel watches.
 //!
-//! They keep nothing on disk but what a cluster needs, in a directory that goes with them, and end when they are
-//! dropped. This file stands alone, so that a suite may include it by its path.
+//! They keep nothing on disk but what a cluster needs, unless that is asked for, in a directory that goes with them, and
+//! end when they are dropped. This file stands alone, so that a suite may include it by its path.
 #![allow(dead_code, unreachable_pub, reason = "shared by suites of which none uses all of it")]
 
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +22,11 @@ const POLL: Duration = Duration::from_millis(10);
 const ATTEMPTS: usize = 5;
 /// Slots of a Redis Cluster.
 const SLOTS: u32 = 16384;
+/// Ports that the system gives to nobody who asks for any port. It would give away others while a server is not there.
+const PORTS: Range<u16> = 20_000..32_000;
+/// By these a server has everything again when it is restarted. A killed process loses nothing of what it has written, and
+/// no machine is switched off here.
+const KEEPING: &[&str] = &["--appendonly", "yes", "--appendfsync", "no"];
 
 /// A running `redis-server`.
 pub struct Redis {
@@ -168,7 +174,16 @@ impl Drop for Redis {
 impl Cluster {
     /// Starts three servers, makes them a cluster and waits until all of them know all of it.
     pub fn start() -> Self {
-        let (nodes, buses): (Vec<Redis>, Vec<u16>) = (0..3).map(|_| cluster_node()).unzip();
+        Self::of(&[])
+    }
+
+    /// The same, but each has everything again when it is restarted.
+    pub fn keeping() -> Self {
+        Self::of(KEEPING)
+    }
+
+    fn of(arguments: &[&str]) -> Self {
+        let (nodes, buses): (Vec<Redis>, Vec<u16>) = (0..3).map(|_| cluster_node(arguments)).unzip();
         for (number, node) in (0..).zip(&nodes) {
             let (first, last) = (SLOTS * number / 3, SLOTS * (number + 1) / 3 - 1);
             node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
@@ -182,7 +197,7 @@ impl Cluster {
     /// The same with a replica of each, which takes over within about three seconds.
     pub fn with_replicas() -> Self {
         let mut cluster = Self::start();
-        let (replicas, buses): (Vec<Redis>, Vec<u16>) = (0..3).map(|_| cluster_node()).unzip();
+        let (replicas, buses): (Vec<Redis>, Vec<u16>) = (0..3).map(|_| cluster_node(&[])).unzip();
         for primary in &cluster.nodes {
             replicas.iter().zip(&buses).for_each(|(replica, bus)| primary.meet(replica, *bus));
         }
@@ -276,11 +291,11 @@ fn spawn(port: u16, directory: &PathBuf, arguments: &[String]) -> Child {
 }
 
 /// A server that may become part of a cluster, and the port at which the others of it reach it.
-fn cluster_node() -> (Redis, u16) {
+fn cluster_node(arguments: &[&str]) -> (Redis, u16) {
     let bus = free_port();
     let port = bus.to_string();
     let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &port];
-    (Redis::with(&[&cluster[..], &["--repl-diskless-sync-delay", "0"]].concat()), bus)
+    (Redis::with(&[&cluster[..], &["--repl-diskless-sync-delay", "0"], arguments].concat()), bus)
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
@@ -292,7 +307,8 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (0..1000).map(|_| rand::random_range(PORTS)).find(is_free).unwrap()
 }
 
 fn new_directory() -> PathBuf {

@@ -5,20 +5,19 @@ mod alone;
 mod ended;
 mod full;
 mod killed;
+mod nodes;
 mod paused;
 mod redis_lost;
 mod session;
 mod traffic;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::dialect::Dialect;
 use crate::harness::{Cluster, eventually};
 use crate::support::{ClientSpec, PRIMARY_KEY, Server};
 use session::{Heard, Session};
@@ -46,63 +45,10 @@ fn start() -> (Cluster, Vec<Server>, PathBuf) {
     (cluster, servers, file)
 }
 
-/// Three brokers with a durable hub, of which some are lost.
-struct Durable(Cluster);
-
-/// The same over a Redis that keeps what it has.
-fn durable() -> Durable {
-    durable_with(&[])
-}
-
-/// The same with further flags.
-fn durable_with(more: &[&str]) -> Durable {
-    let file = hubs_file().display().to_string();
-    let flags = [&["--access-key", PRIMARY_KEY, "--hubs", &file], more].concat();
-    Durable(Cluster::keeping(NODES, &flags))
-}
-
 /// A reliable client that may do everything with groups.
 fn member() -> ClientSpec {
     let spec = ClientSpec::simple();
     spec.role("webpubsub.joinLeaveGroup").role("webpubsub.sendToGroup")
-}
-
-impl Durable {
-    fn cluster(&mut self) -> &mut Cluster {
-        &mut self.0
-    }
-
-    fn address(&self, node: usize) -> SocketAddr {
-        self.0.node(node).address()
-    }
-
-    fn server(&self, node: usize) -> Server {
-        Server::at(self.address(node))
-    }
-
-    /// A client of this node, which goes on at the others when it loses it; the last one first.
-    async fn session(&self, node: usize, dialect: Dialect, spec: ClientSpec) -> Session {
-        let others: Vec<SocketAddr> =
-            (1..=NODES).rev().filter(|other| *other != node).map(|other| self.address(other)).collect();
-        Session::begin(&self.server(node), &others, (dialect, spec)).await
-    }
-
-    async fn send(&self, node: usize, target: &str, text: &str) {
-        let path = format!("/api/hubs/chat/{target}/:send");
-        self.server(node).rest().post(&path).text(text).expect(202).await;
-    }
-
-    fn kill(&mut self, node: usize) {
-        self.0.node_mut(node).kill();
-    }
-
-    fn pause(&self, node: usize) {
-        self.0.node(node).pause();
-    }
-
-    fn resume(&self, node: usize) {
-        self.0.node(node).resume();
-    }
 }
 
 /// A numbered message to a group.

@@ -1,6 +1,7 @@
 //! A connection that has ended in an orderly way leaves nothing that can be taken up.
 
-use super::{durable, member};
+use super::member;
+use super::nodes::{Durable, Links};
 use crate::dialect::Dialect;
 use crate::peer::{Peer, ended};
 use crate::support::{Frame, Server};
@@ -8,7 +9,7 @@ use crate::support::{Frame, Server};
 #[tokio::test]
 async fn who_has_ended_is_not_taken_up_by_anybody() {
     for dialect in [Dialect::Json, Dialect::Protobuf] {
-        let mut nodes = durable();
+        let mut nodes = Durable::start(Links::OneRedis);
         let spec = || member().offer(dialect.subprotocol()).group("one");
         let mut left = Peer::connect_as(&nodes.server(1), dialect, &spec()).await;
         let closed = Peer::connect_as(&nodes.server(1), dialect, &spec()).await;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
+use super::member;
+use super::nodes::{Durable, Links};
 use super::traffic::subscribe;
-use super::{durable, durable_with, member};
 use crate::dialect::Dialect;
+use crate::harness::{Backplane, Redis};
 use crate::peer::Peer;
 use crate::support::{Frame, Server};
 
@@ -22,7 +24,7 @@ const PACE: Duration = Duration::from_millis(30);
 const STAY: [&str; 2] = ["--reconnect-window", "90s"];
 
 /// Publishes to the group, and returns when all of it is noted.
-async fn flood(nodes: &super::Durable) {
+async fn flood(nodes: &Durable) {
     let mut tasks = JoinSet::new();
     for publisher in 0..PUBLISHERS {
         let address = nodes.address(2 + publisher as usize % 2);
@@ -45,12 +47,12 @@ async fn flood(nodes: &super::Durable) {
 
 /// A client without a socket is sent more than fits. Then it comes back: to its node, or to another after that was killed.
 async fn it_gets_all_of_it(dialect: Dialect, is_killed: bool) {
-    let mut nodes = durable_with(&STAY);
+    let mut nodes = Durable::over_with(Backplane::Single(Redis::keeping()), &STAY);
     let mut session = nodes.session(1, dialect, member().group("one")).await;
     // Others at each node get everything at once.
     let mut others = Vec::new();
     for node in 1..=3 {
-        others.push(subscribe(nodes.session(node, dialect, member().group("one")).await));
+        others.push(subscribe(nodes.session(node, dialect, member().group("one")).await, 1));
     }
     nodes.send(2, "groups/one", "first 0").await;
     assert_eq!(session.next_message().await["data"], "first 0");
@@ -88,7 +90,7 @@ async fn who_comes_to_another_node_gets_more_than_its_window_holds() {
 
 #[tokio::test]
 async fn who_acknowledges_nothing_ends() {
-    let nodes = durable();
+    let nodes = Durable::start(Links::OneRedis);
     let spec = member().offer(Dialect::Json.subprotocol()).group("one");
     let mut peer = Peer::connect_as(&nodes.server(1), Dialect::Json, &spec).await;
     flood(&nodes).await;

@@ -3,39 +3,50 @@
 
 use std::time::Duration;
 
+use super::member;
+use super::nodes::{Durable, GROUPS, Links, over_both};
 use super::session::{Heard, Session};
 use super::traffic::{Manner, Publishers, expect_whole, subscribe};
-use super::{durable, member};
 use crate::dialect::Dialect;
 
 /// Numbers that are acknowledged before and after the kill.
 const FLOWING: u64 = 100;
 const DIALECTS: [Dialect; 2] = [Dialect::Json, Dialect::Protobuf];
 
-#[tokio::test]
-async fn sessions_of_a_killed_node_go_on_and_miss_nothing() {
-    let mut nodes = durable();
+over_both!(
+    sessions_of_a_killed_node_go_on_and_miss_nothing,
+    a_client_whose_node_is_killed_while_it_publishes_is_heard_once,
+    what_was_acknowledged_just_before_the_kill_holds,
+    a_session_outlives_one_node_after_another,
+);
+
+async fn sessions_of_a_killed_node_go_on_and_miss_nothing(links: Links) {
+    let mut nodes = Durable::start(links);
+    let in_all_groups = |user| GROUPS.iter().fold(member().user(user), |spec, group| spec.group(group));
     let mut publishers = Publishers::none();
     let (mut subscribers, mut targets) = (Vec::new(), vec![String::new()]);
     for dialect in DIALECTS {
-        let session = nodes.session(1, dialect, member().user("ann").group("one").group("two")).await;
+        let session = nodes.session(1, dialect, in_all_groups("ann")).await;
         targets.push(format!("connections/{}/", session.id()));
-        subscribers.push((format!("{dialect:?} of node 1"), subscribe(session)));
+        // Hub, groups, user and connection.
+        subscribers.push((format!("{dialect:?} of node 1"), subscribe(session, GROUPS.len() + 3)));
     }
-    let elsewhere = nodes.session(2, Dialect::Json, member().user("bob").group("one").group("two")).await;
-    let elsewhere = subscribe(elsewhere);
+    let elsewhere = nodes.session(2, Dialect::Json, in_all_groups("bob")).await;
+    let elsewhere = subscribe(elsewhere, GROUPS.len() + 1);
+    nodes.expect_spread();
     targets.extend(["groups/one/".to_owned(), "users/ann/".to_owned()]);
     publishers.call(nodes.address(2), targets);
-    for (name, node) in [("of node 1", 1), ("of node 3", 3)] {
-        let session = nodes.session(node, DIALECTS[node / 2], member()).await;
-        publishers.publish(name, session, if node == 1 { "one" } else { "two" }, Manner::default());
+    for (node, (group, dialect)) in (1..).zip(GROUPS.into_iter().zip([DIALECTS[0], DIALECTS[1], DIALECTS[0]]))
+    {
+        let session = nodes.session(node, dialect, member()).await;
+        publishers.publish(&format!("of node {node}"), session, group, Manner::default());
     }
     publishers.flow(FLOWING).await;
     nodes.kill(1);
     publishers.flow(FLOWING).await;
     let acknowledged = publishers.finish(nodes.address(3)).await;
     for (who, subscriber) in subscribers {
-        let (_, mut seen) = super::soon("the farewell", subscriber).await.unwrap();
+        let mut seen = super::soon("the farewell", subscriber).await.unwrap();
         // Each has its own.
         let mut due = acknowledged.clone();
         due.retain(|name, _| !name.starts_with("rest to connections/") || seen.contains_key(name));
@@ -44,19 +55,18 @@ async fn sessions_of_a_killed_node_go_on_and_miss_nothing() {
         seen.retain(|name, _| !acknowledged.contains_key(name));
         assert!(seen.is_empty(), "{who}: {seen:?}");
     }
-    let (_, seen) = super::soon("the farewell", elsewhere).await.unwrap();
+    let seen = super::soon("the farewell", elsewhere).await.unwrap();
     let mut due = acknowledged;
     due.retain(|name, _| !name.starts_with("rest to connections/") && name != "rest to users/ann/");
     expect_whole("a member of node 2", &seen, &due);
 }
 
-#[tokio::test]
-async fn a_client_whose_node_is_killed_while_it_publishes_is_heard_once() {
-    let mut nodes = durable();
+async fn a_client_whose_node_is_killed_while_it_publishes_is_heard_once(links: Links) {
+    let mut nodes = Durable::start(links);
     let mut subscribers = Vec::new();
     for node in [2, 3] {
         let session = nodes.session(node, Dialect::Json, member().group("one")).await;
-        subscribers.push((format!("a member of node {node}"), subscribe(session)));
+        subscribers.push((format!("a member of node {node}"), subscribe(session, 1)));
     }
     let mut publishers = Publishers::none();
     for (number, dialect) in [0, 1, 2, 3].map(|number| (number, DIALECTS[number % 2])) {
@@ -70,14 +80,13 @@ async fn a_client_whose_node_is_killed_while_it_publishes_is_heard_once() {
     publishers.flow(FLOWING).await;
     let acknowledged = publishers.finish(nodes.address(2)).await;
     for (who, subscriber) in subscribers {
-        expect_whole(&who, &super::soon("the farewell", subscriber).await.unwrap().1, &acknowledged);
+        expect_whole(&who, &super::soon("the farewell", subscriber).await.unwrap(), &acknowledged);
     }
 }
 
-#[tokio::test]
-async fn what_was_acknowledged_just_before_the_kill_holds() {
+async fn what_was_acknowledged_just_before_the_kill_holds(links: Links) {
     const CLIENTS: usize = 10;
-    let mut nodes = durable();
+    let mut nodes = Durable::start(links);
     let mut sessions = Vec::new();
     for number in 0..CLIENTS {
         let session = nodes.session(1, DIALECTS[number % 2], member().group("left")).await;
@@ -115,11 +124,10 @@ async fn acknowledged(session: &mut Session) -> Option<u64> {
     }
 }
 
-#[tokio::test]
-async fn a_session_outlives_one_node_after_another() {
-    let mut nodes = durable();
+async fn a_session_outlives_one_node_after_another(links: Links) {
+    let mut nodes = Durable::start(links);
     let session = nodes.session(1, Dialect::Json, member().group("one")).await;
-    let subscriber = subscribe(session);
+    let subscriber = subscribe(session, 1);
     let mut publishers = Publishers::none();
     publishers.call(nodes.address(3), vec!["groups/one/".to_owned()]);
     publishers.flow(20).await;
@@ -128,5 +136,5 @@ async fn a_session_outlives_one_node_after_another() {
     nodes.kill(2);
     publishers.flow(200).await;
     let acknowledged = publishers.finish(nodes.address(3)).await;
-    expect_whole("the member", &super::soon("the farewell", subscriber).await.unwrap().1, &acknowledged);
+    expect_whole("the member", &super::soon("the farewell", subscriber).await.unwrap(), &acknowledged);
 }

@@ -3,21 +3,25 @@
 
 use std::time::Duration;
 
+use super::member;
+use super::nodes::{Durable, Links, over_both};
 use super::session::{Heard, Session};
 use super::traffic::{Manner, Publishers, expect_whole, subscribe};
-use super::{durable, member};
 use crate::dialect::Dialect;
 use crate::support::{Opcode, RawSocket};
 
 /// Longer than it takes until the others are sure, and until whatever the node has to do is overdue.
 const PAUSED: Duration = Duration::from_secs(20);
 
-#[tokio::test]
-async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_who_have_left_it() {
-    let nodes = durable();
+over_both!(a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_who_have_left_it);
+
+async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_who_have_left_it(
+    links: Links,
+) {
+    let nodes = Durable::start(links);
     let listener = |dialect| nodes.session(1, dialect, member().group("one"));
     let mut listeners = [listener(Dialect::Json).await, listener(Dialect::Protobuf).await];
-    let elsewhere = subscribe(nodes.session(2, Dialect::Json, member().group("one")).await);
+    let elsewhere = subscribe(nodes.session(2, Dialect::Json, member().group("one")).await, 1);
     let publisher = nodes.session(1, Dialect::Json, member()).await;
     // Nothing is under way to anybody when the node stops.
     nodes.send(3, "groups/one", "start 0").await;
@@ -38,7 +42,7 @@ async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_w
     let mut subscribers = Vec::new();
     for mut session in listeners {
         old_sockets.push(session.leave().unwrap());
-        subscribers.push(subscribe(session));
+        subscribers.push(subscribe(session, 1));
     }
     let old = publisher.leave().unwrap();
     publisher.come_back().await;
@@ -58,7 +62,7 @@ async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_w
     acknowledged.insert("early".to_owned(), (1..=5).collect());
     subscribers.push(elsewhere);
     for subscriber in subscribers {
-        let (_, seen) = super::soon("the farewell", subscriber).await.unwrap();
+        let seen = super::soon("the farewell", subscriber).await.unwrap();
         expect_whole("a member", &seen, &acknowledged);
         assert_eq!(seen["early"], [1, 2, 3, 4, 5]);
     }
@@ -81,7 +85,7 @@ async fn expect_nothing_more(mut socket: RawSocket) {
 
 #[tokio::test]
 async fn a_session_whose_client_waits_for_its_node_goes_on_there() {
-    let nodes = durable();
+    let nodes = Durable::start(Links::OneRedis);
     let mut session = nodes.session(1, Dialect::Json, member().group("one")).await;
     nodes.pause(1);
     tokio::time::sleep(Duration::from_secs(8)).await;

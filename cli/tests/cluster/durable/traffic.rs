@@ -1,6 +1,6 @@
 //! Numbers that clients and the application publish while nodes are lost, and what subscribers see of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::support::Server;
 /// Time between two numbers of one publisher. What gathers for a client until its lost node is known to be gone must fit
 /// into its window, together with what others publish.
 const PACE: Duration = Duration::from_millis(50);
-/// What is sent last, to the whole hub.
+/// What is sent last, to each target.
 const FAREWELL: &str = "farewell";
 
 /// Numbers that were acknowledged, by the name of what published them.
@@ -33,6 +33,8 @@ pub(super) struct Signals {
 pub(super) struct Publishers {
     signals: Arc<Signals>,
     tasks: Vec<JoinHandle<Acknowledged>>,
+    /// What they publish to, as in the path of a call.
+    targets: BTreeSet<String>,
 }
 
 /// How a client publishes.
@@ -52,16 +54,18 @@ impl Default for Manner {
 
 impl Publishers {
     pub(super) fn none() -> Self {
-        Self { signals: Arc::default(), tasks: Vec::new() }
+        Self { signals: Arc::default(), tasks: Vec::new(), targets: BTreeSet::new() }
     }
 
     /// The application sends by REST, to each of these targets in turn, through one node.
     pub(super) fn call(&mut self, node: SocketAddr, targets: Vec<String>) {
+        self.targets.extend(targets.iter().cloned());
         self.tasks.push(tokio::spawn(call(Arc::clone(&self.signals), node, targets)));
     }
 
     /// A client publishes to a group.
     pub(super) fn publish(&mut self, name: &str, session: Session, group: &str, manner: Manner) {
+        self.targets.insert(format!("groups/{group}/"));
         let client = Client {
             name: name.to_owned(),
             group: group.to_owned(),
@@ -86,7 +90,8 @@ impl Publishers {
         tokio::time::timeout(Duration::from_secs(60), flow).await.expect("publishers go on");
     }
 
-    /// Lets them come to an end, and says so to everybody through this node.
+    /// Lets them come to an end, and says so to everybody through this node: to each target, because in a Redis Cluster
+    /// what is sent to one may overtake what is sent to another.
     pub(super) async fn finish(self, node: SocketAddr) -> Acknowledged {
         self.signals.is_over.store(true, Ordering::Relaxed);
         let mut all = Acknowledged::new();
@@ -94,24 +99,31 @@ impl Publishers {
             let ended = tokio::time::timeout(Duration::from_secs(60), task).await;
             all.extend(ended.expect("a publisher does not come to its end").unwrap());
         }
-        Server::at(node).rest().post("/api/hubs/chat/:send").text(FAREWELL).expect(202).await;
+        for target in self.targets {
+            let path = format!("/api/hubs/chat/{target}:send");
+            Server::at(node).rest().post(&path).text(FAREWELL).expect(202).await;
+        }
         all
     }
 }
 
-/// Notes what arrives until the farewell: the numbers, by what published them.
-pub(super) fn subscribe(mut session: Session) -> JoinHandle<(Session, Acknowledged)> {
+/// Notes what arrives until the last of so many farewells, one by each target by which the client is reached: the numbers,
+/// by what published them.
+pub(super) fn subscribe(mut session: Session, farewells: usize) -> JoinHandle<Acknowledged> {
     tokio::spawn(async move {
         let mut seen = Acknowledged::new();
-        loop {
+        let mut farewells_left = farewells;
+        while farewells_left > 0 {
             let message = session.next_message().await;
             let text = message["data"].as_str().unwrap();
             if text == FAREWELL {
-                return (session, seen);
+                farewells_left -= 1;
+                continue;
             }
             let (name, number) = text.rsplit_once(' ').unwrap();
             seen.entry(name.to_owned()).or_default().push(number.parse().unwrap());
         }
+        seen
     })
 }
 

@@ -1,30 +1,39 @@
-//! Several brokers on one Redis.
+//! Several brokers on one Redis or on a Redis Cluster.
 
 use super::broker::Broker;
 use super::redis::Redis;
+use super::servers::Cluster as RedisCluster;
 
 /// Brokers with one key, and what links them. All of it ends when this is dropped.
 pub struct Cluster {
     nodes: Vec<Broker>,
-    redis: Redis,
+    backplane: Backplane,
     flags: Vec<String>,
+}
+
+/// What links brokers.
+pub enum Backplane {
+    /// One Redis.
+    Single(Redis),
+    /// A Redis Cluster.
+    Cluster(RedisCluster),
 }
 
 impl Cluster {
     /// Starts Redis, and `nodes` brokers named `n1`, `n2` and so on. `flags` are given to each.
     pub fn start(nodes: usize, flags: &[&str]) -> Self {
-        Self::over(Redis::start(), nodes, flags)
+        Self::over(Backplane::Single(Redis::start()), nodes, flags)
     }
 
-    /// The same over a Redis that has everything again when it is restarted.
-    pub fn keeping(nodes: usize, flags: &[&str]) -> Self {
-        Self::over(Redis::keeping(), nodes, flags)
-    }
-
-    fn over(redis: Redis, nodes: usize, flags: &[&str]) -> Self {
+    /// The same over what is there already.
+    pub fn over(backplane: Backplane, nodes: usize, flags: &[&str]) -> Self {
         let mut flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        flags.extend(["--redis".to_owned(), redis.url()]);
-        let mut cluster = Self { nodes: Vec::new(), redis, flags };
+        let url = match &backplane {
+            Backplane::Single(redis) => redis.url(),
+            Backplane::Cluster(servers) => servers.url(),
+        };
+        flags.extend(["--redis".to_owned(), url]);
+        let mut cluster = Self { nodes: Vec::new(), backplane, flags };
         (0..nodes).for_each(|_| cluster.add());
         cluster
     }
@@ -69,9 +78,17 @@ impl Cluster {
         &mut self.nodes[number - 1]
     }
 
-    /// What links them.
+    /// The one Redis that links them.
     pub fn redis(&mut self) -> &mut Redis {
-        &mut self.redis
+        match &mut self.backplane {
+            Backplane::Single(redis) => redis,
+            Backplane::Cluster(_) => panic!("a Redis Cluster links them"),
+        }
+    }
+
+    /// What links them.
+    pub fn backplane(&mut self) -> &mut Backplane {
+        &mut self.backplane
     }
 
     fn broker(&self, id: &str) -> Broker {

@@ -1,4 +1,4 @@
-//! Real programs for tests: brokers, the Redis that links them, and both together. Each is found by its process id, can
+//! Real programs for tests: brokers, the Redis or Redis Cluster that links them, and both together. Each is found by its process id, can
 //! be paused and killed alone, and is gone when its value is.
 //!
 //! No assertion about the broker belongs here.
@@ -13,13 +13,16 @@ mod broker;
 mod cluster;
 mod process;
 mod redis;
+#[path = "../../../../broker/tests/support/redis.rs"]
+mod servers;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use broker::Broker;
-pub use cluster::Cluster;
+pub use cluster::{Backplane, Cluster};
 pub use redis::Redis;
+pub use servers::{Cluster as RedisCluster, Redis as RedisServer};
 
 /// Longest wait for what must happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
