@@ -103,7 +103,7 @@ impl Broker {
 
     /// Stops all its threads, as a stalled machine would.
     pub fn pause(&self) {
-        self.process.signal(Signal::STOP);
+        self.process.pause();
     }
 
     /// Lets it go on after a pause.

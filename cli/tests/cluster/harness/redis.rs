@@ -77,7 +77,7 @@ impl Redis {
 
     /// Stops it without closing its connections.
     pub fn pause(&self) {
-        self.process.signal(Signal::STOP);
+        self.process.pause();
     }
 
     /// Lets it go on after a pause.
