@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::dialect::{Dialect, Said};
 use crate::record::{End, Kind, Run, Stay};
 use crate::socket::{Heard, Socket};
 use crate::world::{Door, HUB, Orders, World};
@@ -28,6 +29,7 @@ const NO_WAY_BACK: u16 = 1008;
 pub(crate) struct Line {
     pub(crate) world: Arc<World>,
     pub(crate) kind: Kind,
+    pub(crate) dialect: Dialect,
     random: StdRng,
     orders: watch::Receiver<Orders>,
     drops: u32,
@@ -65,6 +67,7 @@ impl Line {
         Self {
             world,
             kind,
+            dialect: Dialect::of(kind, id),
             random,
             orders,
             drops: 0,
@@ -86,7 +89,7 @@ impl Line {
             }
             if let Some(door) = self.world.any_door(&mut self.random) {
                 let path = self.world.client_path(door);
-                if let Some(mut socket) = Socket::open(door, &path, self.kind).await
+                if let Some(mut socket) = Socket::open(door, &path, (self.kind, self.dialect)).await
                     && let Ok(Heard::Connected { connection, token }) = timeout(GREETING, socket.hear()).await
                 {
                     let now = self.world.now();
@@ -142,10 +145,10 @@ impl Line {
         }
     }
 
-    /// Sends text, if there is a socket.
-    pub(crate) async fn say(&mut self, text: String) {
+    /// Sends a message, if there is a socket.
+    pub(crate) async fn say(&mut self, said: Said) {
         if let Some((socket, _)) = &mut self.socket {
-            socket.say(text).await;
+            socket.say(said).await;
         }
     }
 
@@ -191,7 +194,7 @@ impl Line {
         let [latest, acknowledged] = self.sequence;
         if latest > acknowledged {
             self.sequence[1] = latest;
-            self.say(format!(r#"{{"type":"sequenceAck","sequenceId":{latest}}}"#)).await;
+            self.say(Said::SequenceAck(latest)).await;
         }
     }
 
@@ -232,7 +235,7 @@ impl Line {
             self.drops = self.orders.borrow().drops;
             if let Some(door) = self.world.any_door(&mut self.random) {
                 self.stay.asked.push(door.run);
-                if let Some(socket) = Socket::open(door, &path, self.kind).await
+                if let Some(socket) = Socket::open(door, &path, (self.kind, self.dialect)).await
                     && let Some(happening) = self.welcome(socket, door).await
                 {
                     return happening;
@@ -246,7 +249,7 @@ impl Line {
     /// A broker has taken the client in, or tells it in a moment that it cannot. Nothing if the socket has ended again.
     async fn welcome(&mut self, mut socket: Socket, door: Door) -> Option<Happening> {
         // Something that is answered at once shows that the session goes on.
-        socket.say(r#"{"type":"ping"}"#.to_owned()).await;
+        socket.say(Said::Ping).await;
         let first = timeout(GREETING, socket.hear()).await;
         match first {
             Ok(Heard::Closed(NO_WAY_BACK)) => return Some(self.over(End::Refused)),

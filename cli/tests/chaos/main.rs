@@ -13,6 +13,7 @@
 )]
 
 mod audit;
+mod dialect;
 #[path = "../cluster/harness/mod.rs"]
 mod harness;
 mod line;

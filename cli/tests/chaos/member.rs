@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::dialect::Said;
 use crate::line::{Happening, Line};
 use crate::record::{End, Kind, Receipt, Transcript};
 use crate::socket::{Heard, Outcome};
@@ -22,8 +23,9 @@ impl Member {
     /// A client that is not there yet. `id` tells it from all others.
     pub(crate) fn new(world: Arc<World>, kind: Kind, id: u64, groups: Vec<usize>) -> Self {
         let is_in = vec![false; groups.len()];
-        let name = format!("{kind:?} {id}").to_lowercase();
-        Self { line: Line::new(world, kind, id), name, groups, is_in, is_present: false }
+        let line = Line::new(world, kind, id);
+        let name = format!("{kind:?} {id} in {:?}", line.dialect).to_lowercase();
+        Self { line, name, groups, is_in, is_present: false }
     }
 
     /// Listens until all go home.
@@ -43,7 +45,7 @@ impl Member {
                 break;
             }
         }
-        Transcript { name: self.name, kind: self.line.kind, stays }
+        Transcript { name: self.name, kind: self.line.kind, dialect: self.line.dialect, stays }
     }
 
     async fn session(&mut self) -> End {
@@ -90,8 +92,8 @@ impl Member {
     async fn join(&mut self) {
         for index in 0..self.groups.len() {
             if !self.is_in[index] {
-                let (group, ack) = (group_name(self.groups[index]), index + 1);
-                self.line.say(format!(r#"{{"type":"joinGroup","group":"{group}","ackId":{ack}}}"#)).await;
+                let (group, ack) = (group_name(self.groups[index]), index as u64 + 1);
+                self.line.say(Said::Join { group, ack }).await;
             }
         }
     }

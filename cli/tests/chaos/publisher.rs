@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
+use crate::dialect::Said;
 use crate::line::{Happening, Line};
 use crate::record::{End, Kind, Publication, Publisher, PublisherKind};
 use crate::socket::{Heard, Outcome, Tag};
@@ -110,11 +111,8 @@ impl Client {
 
     async fn say(&mut self, number: u32) {
         let tag = Tag { publisher: self.task.number, scope: self.session, number };
-        let (group, data) = (group_name(self.task.group), tag.text());
-        let text = format!(
-            r#"{{"type":"sendToGroup","group":"{group}","ackId":{number},"dataType":"text","data":"{data}"}}"#
-        );
-        self.line.say(text).await;
+        let group = group_name(self.task.group);
+        self.line.say(Said::Send { group, ack: number.into(), text: tag.text() }).await;
     }
 
     /// Says again what was not answered, in its order.

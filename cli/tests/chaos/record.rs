@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::dialect::Dialect;
+
 /// Everything that the audit looks at.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
@@ -64,10 +66,11 @@ pub(crate) struct Publication {
 pub(crate) struct Transcript {
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    pub(crate) dialect: Dialect,
     pub(crate) stays: Vec<Stay>,
 }
 
-/// What a client speaks.
+/// What a client is promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Plain,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Cause;
+use crate::dialect::Dialect;
 use crate::record::{Kind, PublisherKind, Record};
 
 /// See the module. Some are counted by the audit.
@@ -14,6 +15,8 @@ pub(crate) struct Report {
     /// Received by plain and by reliable clients.
     delivered: [usize; 2],
     stays: [usize; 2],
+    /// Received by reliable clients in protobuf, and the sessions of these.
+    in_protobuf: [usize; 2],
     /// To the same node, and to another one.
     recoveries: [u32; 2],
     repeats: u32,
@@ -39,8 +42,13 @@ impl Report {
         }
         for client in &record.clients {
             let index = usize::from(client.kind == Kind::Reliable);
+            let delivered = client.stays.iter().map(|stay| stay.received.len()).sum::<usize>();
             report.stays[index] += client.stays.len();
-            report.delivered[index] += client.stays.iter().map(|stay| stay.received.len()).sum::<usize>();
+            report.delivered[index] += delivered;
+            if client.dialect == Dialect::Protobuf {
+                report.in_protobuf[0] += delivered;
+                report.in_protobuf[1] += client.stays.len();
+            }
         }
         let publishers = record.publishers.iter().flat_map(|publisher| &publisher.stays);
         for stay in record.clients.iter().flat_map(|client| &client.stays).chain(publishers) {
@@ -62,6 +70,8 @@ impl fmt::Display for Report {
         writeln!(f, "  published   {sent} by clients, {acknowledged} acknowledged")?;
         writeln!(f, "              {called} over REST, {accepted} answered 202")?;
         writeln!(f, "  delivered   {reliable} to reliable clients in {reliable_stays} sessions")?;
+        let [delivered, stays] = self.in_protobuf;
+        writeln!(f, "              {delivered} of these in protobuf, in {stays} sessions")?;
         writeln!(f, "              {plain} to plain clients in {plain_stays} connections")?;
         writeln!(
             f,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::dialect::Dialect;
 use crate::record::{Told, Trouble};
 
 const RUN: Run = Run { node: 0, life: 1 };
@@ -44,7 +45,7 @@ fn stay(numbers: impl IntoIterator<Item = u32>, end: End) -> Stay {
 }
 
 fn record(kind: Kind, stays: Vec<Stay>) -> Record {
-    let clients = vec![Transcript { name: "client".to_owned(), kind, stays }];
+    let clients = vec![Transcript { name: "client".to_owned(), kind, dialect: Dialect::Json, stays }];
     Record { publishers: vec![publisher()], clients, ..Record::default() }
 }
 
