@@ -31,6 +31,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const RECOVERY: Duration = Duration::from_secs(60);
 /// What a broker counts when messages of another one are lost for good.
 const LOST: &str = "hubbub_backplane_gap_total{outcome=\"lost\"}";
+/// What it logs then.
+const GAP: &str = "messages of a node are lost for good";
 
 /// See the module.
 pub(crate) struct Stage {
@@ -365,6 +367,11 @@ impl Stage {
             let Ok(entry) = serde_json::from_str::<Value>(line) else {
                 continue;
             };
+            if entry["message"] == GAP {
+                // It may have counted that since it was last looked at.
+                let lost = self.evidence.gaps.entry(run).or_default();
+                *lost = lost.max(1.0);
+            }
             if entry["message"] == "connection ended" {
                 let field = |name: &str| entry[name].as_str().unwrap().to_owned();
                 let at = self.world.time_of(&field("timestamp"));
