@@ -1,7 +1,7 @@
 //! Black-box tests of every way in which a connection ends, one for each row of `client-protocols.md` 4.1: what each
 //! kind of client is sent last, by which code and text its socket is closed, and what the application is told. Who may
 //! come back afterwards is in `reliable/`.
-#![allow(clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod support;
 
