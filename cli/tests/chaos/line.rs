@@ -14,8 +14,6 @@ use crate::record::{End, Kind, Run, Stay};
 use crate::socket::{Heard, Socket};
 use crate::world::{Door, HUB, Orders, World};
 
-/// How long a client tries to come back: as long as its session is kept.
-const WINDOW: Duration = Duration::from_secs(30);
 /// How long it waits for the first thing over a new socket.
 const GREETING: Duration = Duration::from_secs(5);
 /// Milliseconds between two attempts, at first and at most.
@@ -221,7 +219,7 @@ impl Line {
 
     /// Tries to get a new socket for the session, at any broker that is there.
     async fn come_back(&mut self) -> Happening {
-        let end = Instant::now() + WINDOW;
+        let end = Instant::now() + self.world.window;
         let mut wait = BACKOFF[0];
         let path = format!(
             "/client/hubs/{HUB}?awps_connection_id={}&awps_reconnection_token={}",

@@ -23,8 +23,8 @@ use crate::world::World;
 const ARRIVAL: Duration = Duration::from_secs(60);
 /// How long publishers go on when all brokers are ready again, so that what is missing shows.
 const AFTERMATH: Duration = Duration::from_secs(2);
-/// Longest wait until all clients are back and everything has arrived: longer than clients try to come back.
-const QUIET_WITHIN: Duration = Duration::from_secs(45);
+/// Longest wait until all clients are back and everything has arrived, beyond the time for which clients try to come back.
+const QUIET_WITHIN: Duration = Duration::from_secs(15);
 /// How long nothing arrives when everything has.
 const QUIET: Duration = Duration::from_millis(1500);
 /// Time between two looks.
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Makes one run. Logs of the brokers are left in `logs`.
 pub(crate) fn run(setup: &Setup, schedule: &Schedule, logs: &Path) -> Record {
-    let world = Arc::new(World::new(schedule.seed, setup.brokers));
+    let world = Arc::new(World::new(schedule.seed, setup.brokers, setup.window));
     let mut stage = Stage::start(Arc::clone(&world), setup.brokers, setup.durable);
     let members = Crew::start("members", members(setup, &world));
     let publishers = Crew::start("publishers", publishers(setup, &world));
@@ -45,11 +45,11 @@ pub(crate) fn run(setup: &Setup, schedule: &Schedule, logs: &Path) -> Record {
     thread::sleep(AFTERMATH);
     world.order(|orders| orders.publish = false);
     // Whether all are there is for the audit to say.
-    is_within(QUIET_WITHIN, || {
+    is_within(setup.window + QUIET_WITHIN, || {
         world.pulse.done() == setup.publishers + setup.callers && world.pulse.present() == clients
     });
     let mut seen = (world.pulse.received(), Instant::now());
-    is_within(QUIET_WITHIN, || {
+    is_within(setup.window + QUIET_WITHIN, || {
         if world.pulse.received() != seen.0 {
             seen = (world.pulse.received(), Instant::now());
         }

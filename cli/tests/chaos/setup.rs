@@ -30,6 +30,9 @@ pub(crate) struct Setup {
     pub(crate) rate: u32,
     /// `CHAOS_DURABLE=1`: the hub is durable, and Redis has everything again when it is started again.
     pub(crate) durable: bool,
+    /// `CHAOS_WINDOW`: seconds for which a session is kept. Those of a durable hub are to last, and faults come so close that
+    /// a client now and then finds no node for half a minute that can go on with it.
+    pub(crate) window: Duration,
     /// `CHAOS_ACCEPT`: what may end a session, see [`Accepted`].
     pub(crate) accepted: Accepted,
 }
@@ -51,6 +54,7 @@ impl Setup {
             callers: variable("CHAOS_CALLERS", 4),
             rate: variable("CHAOS_RATE", 10),
             durable,
+            window: Duration::from_secs(variable("CHAOS_WINDOW", if durable { 90 } else { 30 })),
             accepted: variable("CHAOS_ACCEPT", accepted.parse().unwrap()),
         }
     }

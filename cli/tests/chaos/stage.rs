@@ -115,6 +115,7 @@ impl Stage {
     pub(crate) fn start(world: Arc<World>, nodes: usize, durable: bool) -> Self {
         let network = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut flags = vec!["--access-key".to_owned(), PRIMARY_KEY.to_owned()];
+        flags.extend(["--reconnect-window".to_owned(), format!("{}s", world.window.as_secs())]);
         let redis = if durable { Redis::keeping() } else { Redis::start() };
         if durable {
             let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos-durable.yaml");

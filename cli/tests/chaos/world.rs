@@ -22,6 +22,8 @@ const DAY: f64 = 86_400.0;
 /// See the module.
 pub(crate) struct World {
     pub(crate) seed: u64,
+    /// How long sessions are kept, and their clients try to come back.
+    pub(crate) window: Duration,
     beginning: Instant,
     /// The same by the clock that logs use.
     beginning_by_clock: SystemTime,
@@ -63,9 +65,10 @@ pub(crate) struct Pulse {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, nodes: usize) -> Self {
+    pub(crate) fn new(seed: u64, nodes: usize, window: Duration) -> Self {
         Self {
             seed,
+            window,
             beginning: Instant::now(),
             beginning_by_clock: SystemTime::now(),
             doors: Mutex::new(vec![None; nodes]),
