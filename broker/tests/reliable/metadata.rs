@@ -10,6 +10,14 @@ use crate::support::{ClientSpec, Server};
 
 both!(metadata_comes_again_with_its_message_byte_for_byte, metadata_of_messages_sent_meanwhile_comes_along);
 
+/// With one worker messages of different publishers come in the order in which they were acknowledged.
+async fn one_worker() -> Server {
+    Server::with(|setup| {
+        setup.workers(1);
+    })
+    .await
+}
+
 /// Sends text with metadata to group `g`, from a client of each kind and from the application. What is to be received.
 async fn publish_all(server: &Server) -> Vec<Value> {
     let several = json!({"trace": "a1", "Trace": "", "k": "v".repeat(1024)});
@@ -42,7 +50,7 @@ fn check(message: &Value, expected: &Value, sequence_id: usize) {
 }
 
 async fn metadata_comes_again_with_its_message_byte_for_byte(dialect: Dialect) {
-    let server = Server::start().await;
+    let server = one_worker().await;
     let mut peer = Peer::connect(&server, dialect).await;
     let all = publish_all(&server).await;
     let mut frames = Vec::new();
@@ -63,7 +71,7 @@ async fn metadata_comes_again_with_its_message_byte_for_byte(dialect: Dialect) {
 }
 
 async fn metadata_of_messages_sent_meanwhile_comes_along(dialect: Dialect) {
-    let server = Server::start().await;
+    let server = one_worker().await;
     let ticket = Peer::connect(&server, dialect).await.away().await;
     let all = publish_all(&server).await;
     let mut peer = ticket.recover(&server).await;
