@@ -200,7 +200,7 @@ impl Queue {
     ) -> Option<Instant> {
         let limits = self.limits.window;
         let is_pressed = |key: MemberKey| {
-            let member = members.get(key).filter(|member| !member.is_suspended);
+            let member = members.get(key).filter(|member| !member.is_suspended && !member.is_behind());
             let window = member.and_then(|member| member.outbox.window());
             window.is_some_and(|window| window.is_nearly_full(limits) && !window.is_overrun())
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broker::backplane::redis::{LinkError, QueueLimits, RedisConfig, RedisTexts};
-use broker::backplane::store::{Owner, Place, Store, Take, Verdict};
+use broker::backplane::store::{Floors, Owner, Place, Store, Take, Verdict};
 use broker::backplane::{Applied, Bus, Channel, Content, Envelope, RedisBus, RedisBusParts};
 use broker::model::command::{Body, Command, Publication, Target, Topic};
 use broker::telemetry::metrics::Metrics;
@@ -137,7 +137,8 @@ async fn everything_works(store: &Store, bus: &RedisBus) {
         within("the receipt", told).await.unwrap().unwrap();
     }
     store.end(channel.partition()).await.unwrap();
-    let logged = store.read(channel.partition(), &Place::default(), &[topic]).await.unwrap();
+    let logged =
+        store.read(channel.partition(), &Place::default(), (&[topic], &Floors::default())).await.unwrap();
     assert_eq!(logged.len(), 2);
     let lifetime = Duration::from_secs(60);
     let first = Owner { node: NodeId::new("a").unwrap(), epoch: 11, term: 0 };

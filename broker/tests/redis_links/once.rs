@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use broker::backplane::redis::{LinkEvent, Outgoing, RedisConfig, Settled};
-use broker::backplane::store::{Place, Store};
+use broker::backplane::store::{Floors, Place, Store};
 use broker::backplane::{
     Applied, Arrival, Bus, BusError, Channel, Content, Envelope, Number, Overview, PartitionSet, Position,
     RedisBus, RedisBusParts,
@@ -155,7 +155,8 @@ async fn repeated_elsewhere(url: &str) {
     assert_eq!(last_of_b.sequence, 4);
     assert_eq!(c.questions(), 0, "nothing looks as if it were missing");
     let (store, _) = a.bus.store().unwrap();
-    let logged = store.read(channel().partition(), &Place::default(), &[topic()]).await.unwrap();
+    let logged =
+        store.read(channel().partition(), &Place::default(), (&[topic()], &Floors::default())).await.unwrap();
     assert_eq!(logged.len(), expected.len());
 }
 

@@ -95,7 +95,7 @@ async fn a_log_has_what_was_published(url: &str) {
     within("the subscription", link.links.subscribe(partition, &Arc::from(name))).await.unwrap();
     assert_eq!(store.end(partition).await.unwrap(), Place::default());
     let read = async |place: &Place, topics: &[Topic]| {
-        numbers(&within("the log", store.read(partition, place, topics)).await.unwrap())
+        numbers(&within("the log", store.read(partition, place, (topics, &Floors::default()))).await.unwrap())
     };
     assert_eq!(read(&Place::default(), std::slice::from_ref(&topic)).await, NONE);
     let mut place = Place::default();
@@ -117,6 +117,17 @@ async fn a_log_has_what_was_published(url: &str) {
     assert_eq!(read(&place, &[topic.clone(), other.clone()]).await, expected(1001, |_| true));
     assert_eq!(read(&Place::default(), &[other]).await, expected(1, |number| number % 3 == 0));
     assert_eq!(read(&place, &[]).await, NONE);
+    let up_to =
+        store.read(partition, &place, (std::slice::from_ref(&topic), &Floors::default())).await.unwrap()[5]
+            .identity
+            .clone();
+    let (from, floors) = (up_to.sequence + 1, [(partition, up_to)].into_iter().collect());
+    let behind_it = store.read(partition, &place, (std::slice::from_ref(&topic), &floors)).await.unwrap();
+    assert_eq!(
+        numbers(&behind_it),
+        expected(from, |number| number % 3 != 0),
+        "what has been served is not brought again"
+    );
     let end = store.end(partition).await.unwrap();
     assert_eq!(read(&end, &[topic]).await, NONE);
     let mut heard = 0;
@@ -152,7 +163,8 @@ async fn a_log_that_was_cut_says_so() {
     }
     redis.ask(&["XTRIM", &format!("hubbub:{{{}}}:log", partition.0), "MAXLEN", "4"]);
     let topics = [topic];
-    let read = async |number: usize| store.read(partition, &places[number], &topics).await;
+    let read =
+        async |number: usize| store.read(partition, &places[number], (&topics, &Floors::default())).await;
     assert_eq!(read(5).await.unwrap_err(), StoreError::Lost);
     assert_eq!(numbers(&read(6).await.unwrap()), [7, 8, 9, 10]);
     redis.ask(&["FLUSHALL"]);
@@ -197,7 +209,10 @@ async fn a_log_keeps_what_lost_connections_repeat_readable_once() {
     for receipt in receipts {
         within("the receipt", receipt).await.unwrap().unwrap();
     }
-    let logged = store.read(partition, &Place::default(), std::slice::from_ref(&topic)).await.unwrap();
+    let logged = store
+        .read(partition, &Place::default(), (std::slice::from_ref(&topic), &Floors::default()))
+        .await
+        .unwrap();
     let mut floors = Floors::default();
     floors.raise(partition, &identity(10));
     let missed = owed(logged, &HashSet::from([topic]), &floors);
@@ -223,7 +238,7 @@ async fn nothing_is_published_that_cannot_be_noted() {
     assert!(received.try_recv().is_err(), "nobody is told that it has gone");
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(within("the receipt", received).await.unwrap(), Ok(1));
-    let logged = store.read(partition, &Place::default(), &[topic]).await.unwrap();
+    let logged = store.read(partition, &Place::default(), (&[topic], &Floors::default())).await.unwrap();
     assert_eq!(numbers(&logged), [1]);
 }
 
@@ -422,7 +437,8 @@ async fn a_bus_notes_what_it_is_told_to_and_nothing_else() {
         assert!(matches!(arrival, Arrival::Envelope(..)), "{arrival:?}");
     }
     let (store, _) = bus.store().unwrap();
-    let logged = store.read(channel.partition(), &Place::default(), &[topic]).await.unwrap();
+    let logged =
+        store.read(channel.partition(), &Place::default(), (&[topic], &Floors::default())).await.unwrap();
     assert_eq!(numbers(&logged), [number.sequence]);
     assert_eq!(redis.ask(&["DBSIZE"]), "1");
 }

@@ -208,7 +208,7 @@ impl Store {
         Ok(Place { id: log_id(id)?, added: number(added)? })
     }
 
-    /// What has been noted for these topics in the log of a partition behind a place.
+    /// What has been noted for these topics in the log of a partition behind a place, except what floors cover.
     ///
     /// # Errors
     /// [`StoreError::Lost`] when a part of that is not there any more, [`StoreError::TooMuch`] when it is too large.
@@ -216,7 +216,7 @@ impl Store {
         &self,
         partition: Partition,
         place: &Place,
-        topics: &[Topic],
+        (topics, floors): (&[Topic], &Floors),
     ) -> Result<Vec<Logged>, StoreError> {
         let channels = topics.iter().map(|topic| Channel::Topic(topic.clone()));
         let channels: Vec<Bytes> = channels.map(|channel| channel.name(&self.prefix).into()).collect();
@@ -237,9 +237,14 @@ impl Store {
                 return Err(StoreError::Lost);
             }
             for (id, message) in pairs(found)? {
-                bytes += message.len();
+                let len = message.len();
                 let id = std::str::from_utf8(&id).ok().and_then(LogId::parse).ok_or(StoreError::Odd)?;
-                logged.extend(Logged::read(partition, id, message, extent.now));
+                let message = Logged::read(partition, id, message, extent.now);
+                if let Some(message) = message.filter(|message| !floors.covers(partition, &message.identity))
+                {
+                    bytes += len;
+                    logged.push(message);
+                }
             }
             if bytes > MOST {
                 return Err(StoreError::TooMuch);

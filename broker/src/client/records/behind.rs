@@ -16,7 +16,7 @@ use crate::model::close::CloseReason;
 use crate::model::command::Topic;
 use crate::router::Router;
 
-/// How long a client that has a socket may leave its window full. Shorter than what it misses is kept in the logs.
+/// How long a client that has a socket may leave its window full and acknowledge nothing. Shorter than what it misses is kept in the logs.
 const FULL: Duration = Duration::from_secs(60);
 
 impl Connections {
@@ -44,6 +44,10 @@ impl Connections {
         let is_behind = |connection: &Rc<Connection>| self.router.shard().is_behind(connection.key);
         for connection in self.durable().into_iter().filter(is_behind) {
             let Some(keeper) = connection.keeper() else { continue };
+            // Its client is on its way to it.
+            if connection.recovery.as_ref().is_some_and(|recovery| recovery.is_reserved.get()) {
+                continue;
+            }
             if self.router.shard().is_half_full(connection.key) {
                 self.look_after_full(&connection, keeper);
                 continue;
@@ -64,14 +68,16 @@ impl Connections {
     }
 
     /// Whoever goes on with this connection would have no room either before its client has acknowledged more. One that
-    /// has a socket and does not cannot be told any more what it misses.
+    /// has a socket and acknowledges nothing cannot be told any more what it misses.
     fn look_after_full(&self, connection: &Rc<Connection>, keeper: &Keeper) {
         let now = Instant::now();
         // What it acknowledges next has to be written before somebody goes on with it.
         keeper.behind_since.set(Some(now));
         let waits_for_client = connection.is_missing_until().is_none() && !keeper.is_at_work.get();
-        let since = keeper.full_since.get().filter(|_| waits_for_client).unwrap_or(now);
-        keeper.full_since.set(Some(since));
+        let first = self.router.shard().numbers(connection.key).first().copied();
+        let full = keeper.full_since.get().filter(|&(_, then)| waits_for_client && then == first);
+        let (since, _) = full.unwrap_or((now, first));
+        keeper.full_since.set(Some((since, first)));
         if now - since >= FULL {
             self.end(connection.key, CloseReason::WindowFull);
         }

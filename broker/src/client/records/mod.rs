@@ -66,8 +66,9 @@ pub(super) struct Keeper {
     known: RefCell<HashSet<Topic>>,
     /// Since when it has been behind, if it is.
     behind_since: Cell<Option<Instant>>,
-    /// Since when its client has had a socket and left its window full, if it does, and has fallen behind.
-    full_since: Cell<Option<Instant>>,
+    /// Since when its client has had a socket, left its window full, and acknowledged nothing, if it has fallen behind; and
+    /// the number of the first message in the window.
+    full_since: Cell<Option<(Instant, Option<u64>)>>,
     /// Places that its record names.
     places: RefCell<Places>,
     /// The connection is not here any more.
@@ -280,6 +281,7 @@ impl Connections {
     }
 
     /// Tells the ledger what had come before the connection was sent what goes to these topics: it is owed nothing of that.
+    /// One that is behind may get some of it all the same, when it goes on from its record.
     async fn begin_topics(&self, connection: &Rc<Connection>, keeper: &Keeper, new: HashSet<Topic>) -> Step {
         let is_behind = || self.router.shard().is_behind(connection.key);
         if !is_behind() {
@@ -321,6 +323,10 @@ impl Connections {
     pub(super) fn acknowledged_in_record(&self, connection: &Connection, up_to: SequenceId) {
         if let Some(keeper) = connection.keeper() {
             keeper.ledger.borrow_mut().acknowledge(up_to.0);
+            // It has to be written before somebody goes on with the connection, who would have no more room otherwise.
+            if keeper.behind_since.get().is_some() {
+                keeper.behind_since.set(Some(Instant::now()));
+            }
         }
     }
 

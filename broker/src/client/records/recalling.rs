@@ -99,6 +99,10 @@ impl Connections {
                 return self.give_up(topic, id, &error);
             }
         };
+        // Nobody may have needed them meanwhile, and nothing older than they be forgotten.
+        for (&partition, &place) in &record.places {
+            records.places.borrow_mut().entry(partition).or_insert(place);
+        }
         // Nothing may come in between: from here until what was held is delivered nobody else has a turn.
         let seconds_left = u32::try_from(self.config.reconnect_window.as_secs()).unwrap_or(u32::MAX / 2);
         let portable = Portable { seconds_left, ..record.portable.clone() };
@@ -150,7 +154,7 @@ impl Connections {
             records.places.borrow_mut().entry(partition).or_insert(*place);
             let there: Vec<Topic> =
                 topics.iter().filter(|topic| Router::partition_of(topic) == partition).cloned().collect();
-            logged.extend(records.store.read(partition, place, &there).await?);
+            logged.extend(records.store.read(partition, place, (&there, &record.floors)).await?);
         }
         if !self.router.shard().is_complete(hold) {
             return Err(Missing::Now("too much was sent to it meanwhile"));
@@ -163,6 +167,10 @@ impl Connections {
         let now = Instant::now();
         let mut shard = self.router.shard();
         for Logged { command, identity, age, .. } in owed {
+            // It has no room for more. The rest is still owed when it has.
+            if shard.is_behind(key) {
+                break;
+            }
             let left = command.time_to_live.map(|time_to_live| time_to_live.checked_sub(age));
             if left != Some(None) {
                 let expires_at = left.flatten().map(|left| now + left);
