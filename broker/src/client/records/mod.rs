@@ -303,9 +303,7 @@ impl Connections {
     async fn find_places(&self, records: &Records, partitions: &PartitionSet) -> Step {
         let found = records.ends(partitions).await;
         let all = found.len() == partitions.len();
-        for (partition, place) in found {
-            records.places.borrow_mut().entry(partition).or_insert(place);
-        }
+        records.begin_places(&found);
         if all { Step::On } else { Step::Failed }
     }
 
@@ -449,6 +447,14 @@ impl Records {
             Some((partition, place.ok()?.ok()?))
         };
         join_all(partitions.iter().map(end)).await.into_iter().flatten().collect()
+    }
+
+    /// Where to begin in partitions that this worker has had nothing to do with until now.
+    fn begin_places(&self, found: &Places) {
+        let mut places = self.places.borrow_mut();
+        for (&partition, &place) in found {
+            places.entry(partition).or_insert(place);
+        }
     }
 
     fn placed(&self) -> PartitionSet {

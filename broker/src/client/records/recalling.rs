@@ -100,9 +100,7 @@ impl Connections {
             }
         };
         // Nobody may have needed them meanwhile, and nothing older than they be forgotten.
-        for (&partition, &place) in &record.places {
-            records.places.borrow_mut().entry(partition).or_insert(place);
-        }
+        records.begin_places(&record.places);
         // Nothing may come in between: from here until what was held is delivered nobody else has a turn.
         let seconds_left = u32::try_from(self.config.reconnect_window.as_secs()).unwrap_or(u32::MAX / 2);
         let portable = Portable { seconds_left, ..record.portable.clone() };
@@ -148,10 +146,10 @@ impl Connections {
         let arrived = self.router.arrived_in(&partitions).await.ok();
         let position = arrived.and_then(|()| self.router.position(&partitions));
         position.ok_or(Missing::Now("what was sent to it has not arrived"))?;
+        records.begin_places(&record.places);
         let mut logged = Vec::new();
         for partition in partitions.iter() {
             let place = record.places.get(&partition).ok_or(Missing::ForEver(StoreError::Lost))?;
-            records.places.borrow_mut().entry(partition).or_insert(*place);
             let there: Vec<Topic> =
                 topics.iter().filter(|topic| Router::partition_of(topic) == partition).cloned().collect();
             logged.extend(records.store.read(partition, place, (&there, &record.floors)).await?);
@@ -228,9 +226,7 @@ impl Connections {
         let served = ledger.served().clone();
         match taken {
             Ok(Take::Taken(record)) => {
-                for (partition, place) in &record.places {
-                    records.places.borrow_mut().entry(*partition).or_insert(*place);
-                }
+                records.begin_places(&record.places);
                 let last = record.portable.membership.last;
                 *ledger = Ledger::taken(to, &record);
                 keeper.places.replace(record.places);
