@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use super::deafness::hearing;
 use super::{chat, expect_ready, server, start};
-use crate::harness::{Cluster, DEADLINE};
+use crate::harness::{Cluster, DEADLINE, eventually};
 use crate::support::{Client, ClientSpec, Rest};
 
 /// Callers of each path.
@@ -114,6 +115,7 @@ async fn who_is_there_is_never_denied_while_redis_is_restarted() {
 #[tokio::test]
 async fn who_is_there_is_never_denied_while_nodes_subscribe_again() {
     let happen = |cluster: &mut Cluster| {
+        eventually("a subscriber of each node", || (hearing(cluster).len() == 3).then_some(()));
         let killed = cluster.redis().ask("CLIENT KILL TYPE pubsub");
         assert_eq!(killed.as_deref(), Some(":3\r\n"), "one subscriber of each node");
     };
