@@ -195,6 +195,11 @@ impl Connection {
         self.recovery.as_ref()?.keeper.get().map(Box::as_ref)
     }
 
+    /// How many owners its record has had before this node; none if it has no record.
+    fn term(&self) -> u64 {
+        self.keeper().map_or(0, Keeper::term)
+    }
+
     /// Gives it whoever writes its record. The first one stays.
     pub(super) fn set_keeper(&self, keeper: Keeper) {
         if let Some(recovery) = &self.recovery {
@@ -359,7 +364,7 @@ impl Connection {
                 self.done(ack_id, Ok(()));
             }
             Effect::Do(Deed::Route(command), ack_id) => {
-                let publication = self.session().publication(ack_id);
+                let publication = self.session().publication(ack_id, self.term());
                 let routed = router.submit_once(*command, publication).map_err(|_| Failure::Broker);
                 return self.routed(ack_id, routed);
             }

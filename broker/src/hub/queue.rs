@@ -125,8 +125,8 @@ impl Queue {
     }
 
     /// Queues a message for a member, with a number if it is reliable. If its window has no room the member must end, or
-    /// falls behind if it is durable and the message can be had from the log. A message that tells the state of a `slot` takes the place of those that it replaces. What comes while a
-    /// reliable member has no socket waits for the next one.
+    /// falls behind if it is durable and the message can be had from the log. A message that tells the state of a `slot`
+    /// takes the place of those that it replaces. What comes while a reliable member has no socket waits for the next one.
     #[inline]
     pub(super) fn send(
         &mut self,

@@ -45,6 +45,9 @@ pub struct Publication {
     pub connection: ConnectionId,
     /// Its name for the request.
     pub ack_id: AckId,
+    /// How many owners the connection has had before the one that publishes. What a former owner publishes too late stays
+    /// unpublished.
+    pub term: u64,
 }
 
 /// Brings something to every connection of a target. It is carried out on every node that has one, in the order in

@@ -36,10 +36,11 @@ impl Session {
         session
     }
 
-    /// How a request to publish is known wherever it is repeated, if this client may repeat it at another node.
-    pub fn publication(&self, ack_id: Option<AckId>) -> Option<Publication> {
+    /// How a request to publish is known wherever it is repeated, if this client may repeat it at another node. The
+    /// connection has had `term` owners before.
+    pub fn publication(&self, ack_id: Option<AckId>, term: u64) -> Option<Publication> {
         let ack_id = ack_id.filter(|_| self.is_reliable())?;
-        Some(Publication { connection: self.connection_id().clone(), ack_id })
+        Some(Publication { connection: self.connection_id().clone(), ack_id, term })
     }
 
     /// The invocations that wait for the application's answer.

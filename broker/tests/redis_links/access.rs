@@ -128,7 +128,7 @@ async fn everything_works(store: &Store, bus: &RedisBus) {
         filter: None,
         time_to_live: None,
     });
-    let publication = Publication { connection: id.clone(), ack_id: AckId(1) };
+    let publication = Publication { connection: id.clone(), ack_id: AckId(1), term: 0 };
     for publication in [None, Some(publication.clone()), Some(publication)] {
         let content = Content::Command { applied: Applied::Noted, command: Arc::clone(&command) };
         let envelope = Envelope { origin: NodeId::new("a").unwrap(), content, publication };

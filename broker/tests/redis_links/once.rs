@@ -61,12 +61,17 @@ impl Listener {
 
     /// Publishes what the connection `c` asks for under this name, if it is given one.
     fn publish(&self, text: &str, ack_id: Option<u64>) -> (Number, Told) {
+        self.publish_in(0, text, ack_id)
+    }
+
+    /// The same after so many others have had the connection.
+    fn publish_in(&self, term: u64, text: &str, ack_id: Option<u64>) -> (Number, Told) {
         let Topic { hub, target } = topic();
         let body = Body::from_application(Message { payload: Payload::text(text), metadata: None });
         let command = Command { hub, target, body, excluded: Vec::new(), filter: None, time_to_live: None };
         let content = Content::Command { applied: Applied::Noted, command: Arc::new(command) };
         let connection = ConnectionId::parse("c").unwrap();
-        let publication = ack_id.map(|id| Publication { connection, ack_id: AckId(id) });
+        let publication = ack_id.map(|id| Publication { connection, ack_id: AckId(id), term });
         let (receipt, told) = oneshot::channel();
         let envelope = Envelope { origin: self.name.clone(), content, publication };
         (self.bus.publish(&channel(), envelope, Some(receipt)).unwrap(), told)
@@ -173,6 +178,27 @@ async fn what_is_repeated_at_another_node_is_published_once_over_a_cluster() {
 }
 
 #[tokio::test]
+async fn what_a_former_owner_publishes_after_the_present_one_goes_nowhere() {
+    let redis = Redis::start();
+    let (a, b) = (Listener::start(&redis.url(), "a").await, Listener::start(&redis.url(), "b").await);
+    let mut c = Listener::start(&redis.url(), "c").await;
+    let done = async |(_, told): (Number, Told)| within("the receipt", told).await.unwrap();
+    a.tell("one", Some(1)).await;
+    assert_eq!(done(b.publish_in(1, "three", Some(3))).await, Ok(3));
+    let late = done(a.publish("two", Some(2))).await;
+    assert_eq!(late, Err(BusError), "its publisher must not believe that it is published");
+    assert_eq!(done(a.publish("one", Some(1))).await, Ok(0), "it was published in time");
+    assert_eq!(done(a.publish_in(2, "four", Some(4))).await, Ok(3));
+    assert_eq!(done(b.publish_in(1, "five", Some(5))).await, Err(BusError));
+    b.tell("last", None).await;
+    let last_of_a = a.tell("one", Some(1)).await;
+    assert_eq!(c.until(&shown("last")).await, ["one", "three", "four", "last"].map(shown));
+    c.has_heard(&[(&a, last_of_a)]).await;
+    assert_eq!(c.questions(), 0, "nothing looks as if it were missing");
+    assert_eq!(b.bus.outlook().fault, None, "the server is well");
+}
+
+#[tokio::test]
 async fn what_is_repeated_while_connections_are_lost_arrives_once() {
     let redis = Redis::start();
     let (a, b) = (Listener::start(&redis.url(), "a").await, Listener::start(&redis.url(), "b").await);
@@ -220,7 +246,8 @@ async fn the_very_same_message_goes_out_again_when_its_answer_was_lost() {
     let store = Store::new(link.links.clone(), "hubbub");
     let (partition, name): (_, Arc<str>) = (channel().partition(), channel().name("hubbub").into());
     within("the subscription", link.links.subscribe(partition, &name)).await.unwrap();
-    let publication = Publication { connection: ConnectionId::parse("c").unwrap(), ack_id: AckId(1) };
+    let connection = ConnectionId::parse("c").unwrap();
+    let publication = Publication { connection, ack_id: AckId(1), term: 0 };
     for payload in ["one", "one", "one from elsewhere", "one"] {
         let through = store.through_once((partition, &topic().hub), &publication, (7, "void".into()));
         let (receipt, told) = oneshot::channel();

@@ -81,8 +81,8 @@ pub struct Through {
     pub once: Option<Once>,
 }
 
-/// By what a script knows that something has been published before. It publishes a void in its place then, and its answer
-/// is -1 less the subscribers that the void was handed to.
+/// By what a script knows that something has been published before, or comes too late. It publishes a void in its place
+/// then, and its answer is -1 less the subscribers that the void was handed to, or nil if it comes too late.
 #[derive(Debug, Clone)]
 pub struct Once {
     /// Its second key, in the same slot, where it notes the names of what it has published.
@@ -91,6 +91,8 @@ pub struct Once {
     pub name: Arc<str>,
     /// Its fourth argument.
     pub void: Bytes,
+    /// Its fifth argument: it comes too late once something of a later term has been published.
+    pub term: u64,
     /// By what [`LinkEvent::Settled`] names it.
     pub number: u64,
     /// Whether the script may have run: its answer was lost.

@@ -101,16 +101,18 @@ impl Store {
     }
 
     /// As [`Store::through`], for what a client of this hub may repeat, or may have asked another node for. If it has been
-    /// noted in this partition in the last 150 seconds, nothing is, and `void` is published. `number` is its name for
+    /// noted in this partition in the last 150 seconds, nothing is, and `void` is published; and so it is if the client
+    /// has published something there in a later term, but then it is not taken. `number` is its name for
     /// [`LinkEvent::Settled`](super::redis::LinkEvent::Settled).
     pub fn through_once(
         &self,
         (partition, hub): (Partition, &HubName),
-        Publication { connection, ack_id }: &Publication,
+        Publication { connection, ack_id, term }: &Publication,
         (number, void): (u64, Bytes),
     ) -> Through {
         let key = key::said(&self.prefix, partition, (hub, connection)).into();
-        let once = Once { key, name: ack_id.0.to_string().into(), void, number, is_tried: false };
+        let name = ack_id.0.to_string().into();
+        let once = Once { key, name, void, term: *term, number, is_tried: false };
         Through { once: Some(once), ..self.through(partition) }
     }
 

@@ -90,6 +90,11 @@ enum Step {
 }
 
 impl Keeper {
+    /// How many owners the record has had before this node.
+    pub(super) fn term(&self) -> u64 {
+        self.ledger.borrow().owner().term
+    }
+
     fn new(ledger: Ledger, known: HashSet<Topic>, places: Places) -> Self {
         Self {
             ledger: RefCell::new(ledger),

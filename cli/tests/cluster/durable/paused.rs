@@ -12,12 +12,26 @@ use crate::support::{Opcode, RawSocket};
 
 /// Longer than it takes until the others are sure, and until whatever the node has to do is overdue.
 const PAUSED: Duration = Duration::from_secs(20);
+/// What a client says to a node that does not hear it, and to nobody else.
+const LATE: u64 = 6;
 
-over_both!(a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_who_have_left_it);
+over_both!(
+    a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_who_have_left_it,
+    a_node_that_goes_on_when_others_have_gone_on_for_it_publishes_nothing_late
+);
 
 async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_who_have_left_it(
     links: Links,
 ) {
+    pause_until_clients_have_left(links, PAUSED).await;
+}
+
+async fn a_node_that_goes_on_when_others_have_gone_on_for_it_publishes_nothing_late(links: Links) {
+    pause_until_clients_have_left(links, Duration::ZERO).await;
+}
+
+/// Pauses a node until its clients go on elsewhere, and longer.
+async fn pause_until_clients_have_left(links: Links, longer: Duration) {
     let nodes = Durable::start(links);
     let listener = |dialect| nodes.session(1, dialect, member().group("one"));
     let mut listeners = [listener(Dialect::Json).await, listener(Dialect::Protobuf).await];
@@ -35,7 +49,7 @@ async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_w
     publishers.flow(20).await;
     let mut publisher = publisher;
     // It lies in the socket of a node that reads it when it goes on, and by then it has been said elsewhere.
-    for number in 1..=5 {
+    for number in 1..=LATE {
         publisher.send(&super::publication("one", ("early", number))).await;
     }
     let mut old_sockets = Vec::new();
@@ -46,11 +60,13 @@ async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_w
     }
     let old = publisher.leave().unwrap();
     publisher.come_back().await;
-    for number in 1..=5 {
+    // All but one, which its client has given up: it would come too late.
+    let said = || (1..=LATE + 1).filter(|&number| number != LATE);
+    for number in said() {
         publisher.send(&super::publication("one", ("early", number))).await;
         super::soon("the ack", super::acknowledged(&mut publisher, number)).await;
     }
-    tokio::time::sleep(PAUSED).await;
+    tokio::time::sleep(longer).await;
     nodes.resume(1);
     let quiet = old_sockets.into_iter().map(|socket| tokio::spawn(expect_nothing_more(socket)));
     let quiet: Vec<_> = quiet.collect();
@@ -59,12 +75,12 @@ async fn a_node_that_was_taken_for_lost_neither_serves_nor_publishes_for_those_w
     publishers.publish("of node 1 again", nodes.session(1, Dialect::Json, member()).await, "one", manner);
     publishers.flow(100).await;
     let mut acknowledged = publishers.finish(nodes.address(2)).await;
-    acknowledged.insert("early".to_owned(), (1..=5).collect());
+    acknowledged.insert("early".to_owned(), said().collect());
     subscribers.push(elsewhere);
     for subscriber in subscribers {
         let seen = super::soon("the farewell", subscriber).await.unwrap();
         expect_whole("a member", &seen, &acknowledged);
-        assert_eq!(seen["early"], [1, 2, 3, 4, 5]);
+        assert_eq!(seen["early"], said().collect::<Vec<_>>());
     }
     for quiet in quiet {
         super::soon("the end of a socket", quiet).await.unwrap();
