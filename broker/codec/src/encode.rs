@@ -1,5 +1,7 @@
 //! From a message to the frame of each encoding: the one place where the encodings meet.
 
+use std::ops::RangeInclusive;
+
 use crate::ids::SequenceId;
 use crate::message::{Downstream, FrameKind};
 use crate::subprotocol::Encoding;
@@ -77,6 +79,14 @@ impl<'a> Sequenced<'a> {
         self.head_len() + self.tail.len()
     }
 
+    /// With any of these ids in its place the frame is as long, and differs in nothing but what [`renumber`] writes.
+    pub fn as_long(&self) -> RangeInclusive<u64> {
+        match self.encoding {
+            Encoding::Protobuf => protobuf::as_long(self.id),
+            Encoding::Json | Encoding::Simple => json::as_long(self.id),
+        }
+    }
+
     fn content_len(&self) -> usize {
         self.start_len + self.tail.len()
     }
@@ -113,10 +123,45 @@ impl<'a> Sequenced<'a> {
     }
 }
 
+/// Gives another sequence id to a message whose `head` was written before, for one that is
+/// [as long](Sequenced::as_long). This runs for every delivery to members with different ids.
+#[inline]
+pub fn renumber(encoding: Encoding, id: SequenceId, head: &mut [u8]) {
+    match encoding {
+        Encoding::Protobuf => protobuf::renumber(id, head),
+        Encoding::Json | Encoding::Simple => json::renumber(id, head),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::message::{Content, Origin, Payload};
+
+    #[test]
+    fn ids_that_are_as_long_are_written_over_each_other() {
+        let check = |encoding: Encoding, id: u64, others: RangeInclusive<u64>| {
+            let content = Content { payload: Payload::text("x".repeat(100)), metadata: None };
+            let message = Downstream::Message { origin: Origin::Server, content, stream: None };
+            let frame = encode(encoding, &message).unwrap();
+            let of = |id: u64| sequence(encoding, &frame, SequenceId(id)).unwrap();
+            assert_eq!(of(id).as_long(), others, "{encoding:?}, {id}");
+            for other in [*others.start(), id.max(1) / 2 + others.start() / 2, *others.end()] {
+                let head_len = of(id).head_len();
+                let mut whole = of(id).to_vec();
+                renumber(encoding, SequenceId(other), &mut whole[..head_len]);
+                assert_eq!(whole, of(other).to_vec(), "{encoding:?}, {id} and {other}");
+            }
+        };
+        check(Encoding::Json, 7, 1..=9);
+        check(Encoding::Json, 10, 10..=99);
+        check(Encoding::Json, 5_000, 1_000..=9_999);
+        check(Encoding::Json, u64::MAX, 10_000_000_000_000_000_000..=u64::MAX);
+        check(Encoding::Protobuf, 100, 1..=127);
+        check(Encoding::Protobuf, 128, 128..=16_383);
+        check(Encoding::Protobuf, 1 << 62, 1 << 56..=(1 << 63) - 1);
+        check(Encoding::Protobuf, u64::MAX, 1 << 63..=u64::MAX);
+    }
 
     #[test]
     fn a_sequenced_frame_is_a_valid_one_with_the_same_content() {

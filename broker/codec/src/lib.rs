@@ -19,4 +19,4 @@ pub mod websocket;
 mod any;
 mod encode;
 
-pub use encode::{MAX_HEAD, Sequenced, encode, sequence};
+pub use encode::{MAX_HEAD, Sequenced, encode, renumber, sequence};

@@ -22,9 +22,9 @@ pub(super) const NONE: SequenceId = SequenceId(0);
 #[derive(Debug)]
 #[repr(C)]
 pub struct Parcel {
-    /// Bytes on the wire for the id that was asked for last: members who have been sent as many messages have the same.
-    /// Apart from the bytes so that a fan-out, which asks for every member, need not mark anything as borrowed each time.
-    len: Cell<(SequenceId, usize)>,
+    /// Bytes on the wire for an id, and for all that are as long. Apart from the bytes so that a fan-out, which asks for
+    /// every member, need not mark anything as borrowed each time.
+    len: Cell<Len>,
     frame: Frame,
     /// What a member with a number is sent, in the same way.
     numbered: RefCell<Numbered>,
@@ -34,11 +34,21 @@ pub struct Parcel {
     spot: OnceCell<Spot>,
 }
 
+/// Bytes on the wire for ids from a first to a last one.
+#[derive(Debug, Clone, Copy)]
+struct Len {
+    first: u64,
+    last: u64,
+    len: usize,
+}
+
 /// The bytes that depend on a sequence id. A short frame stands here whole, so that it is copied at once; of a long one
 /// it is the head, and members share the rest.
 #[derive(Debug)]
 struct Numbered {
     id: SequenceId,
+    /// The first and the last id that are as long as this one.
+    as_long: (u64, u64),
     /// Where they begin in the room that a head may need.
     start: usize,
     bytes: Vec<u8>,
@@ -54,8 +64,9 @@ impl Parcel {
 
     /// The frame of a message, which reliable members receive with a sequence id.
     pub(super) fn of(encoding: Encoding, frame: &Frame, expires_at: Option<Instant>) -> Self {
-        let len = Cell::new((NONE, frame.bytes().len()));
-        let numbered = RefCell::new(Numbered { id: NONE, start: 0, bytes: Vec::new(), replaced: 0 });
+        let len = Cell::new(Len { first: NONE.0, last: NONE.0, len: frame.bytes().len() });
+        let as_long = (NONE.0, NONE.0);
+        let numbered = RefCell::new(Numbered { id: NONE, as_long, start: 0, bytes: Vec::new(), replaced: 0 });
         let spot = OnceCell::new();
         Self { len, frame: frame.clone(), numbered, expires_at, encoding, spot }
     }
@@ -78,17 +89,20 @@ impl Parcel {
     /// Bytes on the wire with this id, or without one.
     #[inline]
     pub(super) fn len(&self, id: SequenceId) -> usize {
-        let (last, len) = self.len.get();
-        if last == id { len } else { self.find_len(id) }
+        let Len { first, last, len } = self.len.get();
+        if first <= id.0 && id.0 <= last { len } else { self.find_len(id) }
     }
 
+    #[inline(never)]
     fn find_len(&self, id: SequenceId) -> usize {
         if id == NONE {
             return self.frame.bytes().len();
         }
-        let sequenced = codec::sequence(self.encoding, &self.frame, id);
-        let len = sequenced.map_or(self.frame.bytes().len(), |sequenced| sequenced.wire_len());
-        self.len.set((id, len));
+        let Some(sequenced) = codec::sequence(self.encoding, &self.frame, id) else {
+            return self.frame.bytes().len();
+        };
+        let (as_long, len) = (sequenced.as_long(), sequenced.wire_len());
+        self.len.set(Len { first: *as_long.start(), last: *as_long.end(), len });
         len
     }
 
@@ -155,9 +169,15 @@ impl Parcel {
         let mut numbered = self.numbered.borrow_mut();
         let numbered = &mut *numbered;
         numbered.id = id;
+        let (first, last) = numbered.as_long;
+        if first <= id.0 && id.0 <= last {
+            return codec::renumber(self.encoding, id, &mut numbered.bytes[numbered.start..MAX_HEAD]);
+        }
         let Some(sequenced) = codec::sequence(self.encoding, &self.frame, id) else {
             return;
         };
+        let as_long = sequenced.as_long();
+        numbered.as_long = (*as_long.start(), *as_long.end());
         let (frame, tail) = (self.frame.bytes(), sequenced.tail());
         if numbered.bytes.is_empty() {
             let is_short = tail.len() <= LONGEST_COPY;
@@ -172,5 +192,42 @@ impl Parcel {
     /// The frame as it is without a sequence id.
     pub(super) fn frame(&self) -> &Frame {
         &self.frame
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use codec::message::{Content, Downstream, Origin, Payload};
+
+    use super::*;
+
+    fn gathered(parcel: &Parcel, id: SequenceId) -> Vec<u8> {
+        let mut room = [0; 2 * LONGEST_COPY];
+        let mut slices = [IoSlice::new(&[]); 4];
+        let mut gather = Gather::new(&mut room, &mut slices);
+        parcel.gather(id, 0, &mut gather).unwrap();
+        gather.finish().iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn each_member_has_its_own_number_whoever_came_before() {
+        for encoding in [Encoding::Json, Encoding::Protobuf] {
+            for len in [10, 2 * LONGEST_COPY] {
+                let content = Content { payload: Payload::text("x".repeat(len)), metadata: None };
+                let message = Downstream::Message { origin: Origin::Server, content, stream: None };
+                let frame = codec::encode(encoding, &message).unwrap();
+                let parcel = Parcel::of(encoding, &frame, None);
+                for id in [7, 8, 127, 99, 100, 3, 0, 12_345, 128, 54_321, 1].map(SequenceId) {
+                    let expected = match id {
+                        NONE => frame.bytes().to_vec(),
+                        id => codec::sequence(encoding, &frame, id).unwrap().to_vec(),
+                    };
+                    assert_eq!(parcel.len(id), expected.len(), "{encoding:?}, {id:?}");
+                    assert_eq!(gathered(&parcel, id), expected, "{encoding:?}, {id:?}");
+                }
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! or `data` that is null, so neither is ever written. Source: `client-protocols.md` 6.3.
 
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
@@ -68,16 +69,29 @@ pub(crate) fn sequence_start_len(SequenceId(id): SequenceId) -> usize {
     SEQUENCE_START.len() + digits + 1
 }
 
-/// Writes them into `room`, which must have as many bytes. This runs for every delivery, so nothing is formatted.
+/// Writes them into `room`, which must have as many bytes.
+pub(crate) fn write_sequence_start(id: SequenceId, room: &mut [u8]) {
+    room[..SEQUENCE_START.len()].copy_from_slice(SEQUENCE_START);
+    if let Some(last) = room.last_mut() {
+        *last = b',';
+    }
+    renumber(id, room);
+}
+
+/// The ids that have as many digits as this one.
+pub(crate) fn as_long(SequenceId(id): SequenceId) -> RangeInclusive<u64> {
+    let first = 10_u64.pow(id.checked_ilog10().unwrap_or_default());
+    first..=first.checked_mul(10).map_or(u64::MAX, |next| next - 1)
+}
+
+/// Writes an id into the end of such a beginning, where one with as many digits stands. Nothing is formatted.
 #[inline]
-pub(crate) fn write_sequence_start(SequenceId(mut id): SequenceId, room: &mut [u8]) {
-    let (start, rest) = room.split_at_mut(SEQUENCE_START.len());
-    start.copy_from_slice(SEQUENCE_START);
-    if let [digits @ .., comma] = rest {
-        *comma = b',';
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (id % 10) as u8;
-            id /= 10;
+pub(crate) fn renumber(SequenceId(mut id): SequenceId, start: &mut [u8]) {
+    for digit in start.iter_mut().rev().skip(1) {
+        *digit = b'0' + (id % 10) as u8;
+        id /= 10;
+        if id == 0 {
+            return;
         }
     }
 }

@@ -17,7 +17,7 @@ mod objects;
 
 pub use decode::decode;
 pub use encode::encode;
-pub(crate) use encode::{sequence_start_len, write_sequence_start};
+pub(crate) use encode::{as_long, renumber, sequence_start_len, write_sequence_start};
 
 /// Most arrays and objects that may stand inside one another; the platform of the service has the same limit.
 const MAX_DEPTH: usize = 64;

@@ -15,7 +15,7 @@ mod varint;
 
 pub use decode::decode;
 pub use encode::encode;
-pub(crate) use sequence::{prefix_len, sequence_start_len, write_sequence_start};
+pub(crate) use sequence::{as_long, prefix_len, renumber, sequence_start_len, write_sequence_start};
 
 /// What is wrong with a client's message. The client learns only that its socket closes with 1007; the text is for
 /// logs and holds nothing that the client wrote.

@@ -3,6 +3,8 @@
 //! A `DownstreamMessage` with one member is a tag, a length and the member's bytes. The order of fields is free, so the
 //! id goes in front of them. Source: `client-protobuf.md` 3 and 4.
 
+use std::ops::RangeInclusive;
+
 use super::varint;
 use crate::ids::SequenceId;
 
@@ -39,6 +41,24 @@ pub(crate) fn write_sequence_start(tag: u8, rest: usize, SequenceId(id): Sequenc
     varint::write((1 + varint::len(id) + rest) as u64, &mut put);
     put(field << 3 | NUMBER);
     varint::write(id, &mut put);
+}
+
+/// The ids that take as many bytes as this one.
+pub(crate) fn as_long(SequenceId(id): SequenceId) -> RangeInclusive<u64> {
+    let bits = 7 * varint::len(id) as u32;
+    1 << (bits - 7)..=1_u64.checked_shl(bits).map_or(u64::MAX, |next| next - 1)
+}
+
+/// Writes an id into the end of such a beginning, where one that takes as many bytes stands.
+#[inline]
+pub(crate) fn renumber(SequenceId(id): SequenceId, start: &mut [u8]) {
+    let at = start.len() - varint::len(id);
+    let mut places = start[at..].iter_mut();
+    varint::write(id, |byte| {
+        if let Some(place) = places.next() {
+            *place = byte;
+        }
+    });
 }
 
 #[cfg(test)]
