@@ -186,6 +186,9 @@ pub(crate) struct ReliableArguments {
     /// Members of the group
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) members: u32,
+    /// How many different sequence ids a message has among the reliable members, one after the other in turn
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) numberings: u32,
     #[command(flatten)]
     pub(crate) traffic: GroupTraffic,
 }

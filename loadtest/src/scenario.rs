@@ -81,7 +81,7 @@ impl Target<'_> {
         };
         let (threads, users) = (self.common.threads, self.common.users);
         let access = self.server.access.clone();
-        Members::connect(&Plan { access, connections, groups, subprotocol, threads, users })
+        Members::connect(&Plan { access, connections, groups, subprotocol, threads, users, numberings: 1 })
     }
 
     /// The limit server sends one prebuilt frame, whose number never changes.
@@ -228,6 +228,7 @@ fn short_reliable(server_command: &str, publish: PublishArguments) -> ReliableAr
         server_command: server_command.to_owned(),
         encodings: MemberEncoding::BOTH.to_vec(),
         members: 50,
+        numberings: 10,
         traffic: GroupTraffic { rate: 100, publish, report: ReportArguments::ONCE },
     }
 }

@@ -85,6 +85,11 @@ pub(crate) fn join_text(group: &GroupName) -> String {
     format!(r#"{{"type":"joinGroup","group":"{group}","ackId":1}}"#)
 }
 
+/// The same without asking for an answer.
+pub(super) fn join_quietly_text(group: &GroupName) -> String {
+    format!(r#"{{"type":"joinGroup","group":"{group}"}}"#)
+}
+
 /// Publishes a text of `payload_len` bytes whose message number is zero.
 pub(crate) fn send_text(group: &GroupName, payload_len: usize) -> String {
     let text = payload_text(payload_len);

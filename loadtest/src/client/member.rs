@@ -29,6 +29,8 @@ pub(super) struct Member {
     expected: u32,
     /// What has come and what was acknowledged, if the member is reliable.
     sequence: Option<Sequence>,
+    /// A group of its own, to which it publishes so many messages before it joins that of the others.
+    before: (u32, u32),
     /// Bytes of a frame that is not whole yet.
     tail: Vec<u8>,
 }
@@ -59,7 +61,8 @@ pub(super) struct Shared<'a> {
 }
 
 impl Member {
-    /// Starts to connect.
+    /// Starts to connect. If it is reliable, it publishes `before` it joins so many messages to this group, of which nobody
+    /// else is a member, so that its sequence ids are others.
     ///
     /// # Errors
     /// [`ClientError::Socket`] when there is no socket or the source address cannot be had.
@@ -68,6 +71,7 @@ impl Member {
         source: Option<IpAddr>,
         group: u32,
         subprotocol: Subprotocol,
+        before: (u32, u32),
     ) -> Result<Self, ClientError> {
         Ok(Self {
             stream: open_socket(address, source)?,
@@ -76,6 +80,7 @@ impl Member {
             speech: Speech::of(subprotocol),
             expected: 0,
             sequence: subprotocol.is_reliable().then(Sequence::default),
+            before,
             tail: Vec::new(),
         })
     }
@@ -199,6 +204,26 @@ impl Member {
         Ok(())
     }
 
+    /// All that it says before it is a member.
+    fn ask_to_join(&self) -> Result<Vec<u8>, ClientError> {
+        let mut said = Vec::new();
+        if let (own, times @ 1..) = self.before
+            && self.sequence.is_some()
+        {
+            let own = handshake::group_name(own)?;
+            said.extend(self.speech.join_quietly(&own));
+            (0..times).for_each(|_| said.extend(self.speech.publish(&own)));
+        }
+        said.extend(self.speech.join(&handshake::group_name(self.group)?));
+        Ok(said)
+    }
+
+    /// Takes one of the messages that it has published before it joined.
+    fn takes_its_own(&mut self, content: &[u8]) -> bool {
+        let id = self.speech.sequence_id(content);
+        self.sequence.as_mut().zip(id).is_some_and(|(sequence, id)| sequence.take(id))
+    }
+
     /// Takes a frame that is no delivery; false when it belongs to nothing that is known here.
     fn take_other(&mut self, first: u8, content: &[u8]) -> Result<bool, ClientError> {
         const PING: u8 = Header::whole(Opcode::Ping);
@@ -211,10 +236,10 @@ impl Member {
             (PING, _) => self.stream.write_all(&masked(Opcode::Pong, content).0)?,
             (_, Stage::Greeting) if is_message => {
                 self.speech.check_connected(content)?;
-                let join = self.speech.join(&handshake::group_name(self.group)?);
-                self.stream.write_all(&join)?;
+                self.stream.write_all(&self.ask_to_join()?)?;
                 self.stage = Stage::Joining;
             }
+            (_, Stage::Joining) if is_message && self.takes_its_own(content) => {}
             (_, Stage::Joining) if is_message => {
                 self.speech.check_joined(content)?;
                 self.stage = Stage::Joined;

@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) threads: u32,
     /// Whether each connection has a user id of its own.
     pub(crate) users: bool,
+    /// How many different sequence ids one message has among reliable members, in turn; 1 when it has the same for all.
+    pub(crate) numberings: u32,
 }
 
 /// Connections that have joined their groups. They end without a word when this is dropped.

@@ -158,7 +158,8 @@ impl Reader {
             let group = self.next % plan.groups;
             let address = plan.access.address();
             let source = source_address(self.next).filter(|_| address.ip().is_loopback());
-            let mut member = Member::connect(address, source, group, plan.subprotocol)?;
+            let before = (plan.groups + self.next, self.next % plan.numberings);
+            let mut member = Member::connect(address, source, group, plan.subprotocol, before)?;
             let token = Token(self.members.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.parts.poll.registry().register(&mut member.stream, token, interest)?;

@@ -7,8 +7,11 @@ use codec::subprotocol::{Encoding, Subprotocol};
 use codec::websocket::Opcode;
 use prost::Message as _;
 use proto::client::downstream_message::{Message as Heard, system_message};
-use proto::client::upstream_message::{JoinGroupMessage, Message as Said, SequenceAckMessage};
-use proto::client::{DownstreamMessage, UpstreamMessage};
+use proto::client::message_data::Data;
+use proto::client::upstream_message::{
+    JoinGroupMessage, Message as Said, SendToGroupMessage, SequenceAckMessage,
+};
+use proto::client::{DownstreamMessage, MessageData, UpstreamMessage};
 
 use super::ClientError;
 use super::frame::{Header, masked};
@@ -67,6 +70,30 @@ impl Speech {
                 self.frame(&protobuf(Said::JoinGroupMessage(join)))
             }
             Encoding::Json | Encoding::Simple => self.frame(handshake::join_text(group).as_bytes()),
+        }
+    }
+
+    /// Joins a group without asking for an answer.
+    pub(super) fn join_quietly(self, group: &GroupName) -> Vec<u8> {
+        match self.subprotocol.encoding() {
+            Encoding::Protobuf => {
+                let join = JoinGroupMessage { group: group.to_string(), ack_id: None };
+                self.frame(&protobuf(Said::JoinGroupMessage(join)))
+            }
+            Encoding::Json | Encoding::Simple => self.frame(handshake::join_quietly_text(group).as_bytes()),
+        }
+    }
+
+    /// Publishes something to a group.
+    pub(super) fn publish(self, group: &GroupName) -> Vec<u8> {
+        match self.subprotocol.encoding() {
+            Encoding::Protobuf => {
+                let data = MessageData { data: Some(Data::TextData(String::new())) };
+                let group = group.to_string();
+                let message = SendToGroupMessage { group, data: Some(data), ..Default::default() };
+                self.frame(&protobuf(Said::SendToGroupMessage(message)))
+            }
+            Encoding::Json | Encoding::Simple => self.frame(handshake::send_text(group, 0).as_bytes()),
         }
     }
 
@@ -170,6 +197,10 @@ mod tests {
             let speech = Speech::of(subprotocol);
             let expected = Upstream::JoinGroup { group: group.clone(), ack_id: Some(AckId(1)) };
             assert_eq!(heard_by_the_broker(subprotocol, speech.join(&group)), expected);
+            let quiet = Upstream::JoinGroup { group: group.clone(), ack_id: None };
+            assert_eq!(heard_by_the_broker(subprotocol, speech.join_quietly(&group)), quiet);
+            let published = heard_by_the_broker(subprotocol, speech.publish(&group));
+            assert!(matches!(published, Upstream::SendToGroup(_)), "{published:?}");
             let ack = heard_by_the_broker(subprotocol, speech.acknowledge(SequenceId(301)));
             assert_eq!(ack, Upstream::SequenceAck(SequenceId(301)));
         }

@@ -87,7 +87,7 @@ impl Shape<'_> {
     /// All members, read by one thread.
     pub(super) fn plan(&self, access: Access, subprotocol: Subprotocol) -> Plan {
         let (connections, groups) = (self.connections(), self.groups);
-        Plan { access, connections, groups, subprotocol, threads: 1, users: false }
+        Plan { access, connections, groups, subprotocol, threads: 1, users: false, numberings: 1 }
     }
 
     fn window(&self) -> Window {

@@ -9,7 +9,7 @@ use super::{Fault, ScenarioError};
 use crate::arguments::{
     GroupTraffic, MemberProtocol, PhaseKind, PublishArguments, ReliableArguments, ReportArguments,
 };
-use crate::client::Members;
+use crate::client::{Members, Plan};
 use crate::report::{Figure, PhaseReport, Report, Run, Subject, SubjectReport};
 use crate::server::Server;
 
@@ -27,13 +27,14 @@ pub(super) fn run(arguments: &ReliableArguments) -> Result<Report, ScenarioError
     let window = Some(publish.window.unwrap_or(WINDOW));
     let publish = PublishArguments { window, ..publish.clone() };
     let shape = Shape { name: "reliable", groups: 1, members, rate, publish: &publish };
+    let numberings = arguments.numberings;
     let protocols: Vec<_> = arguments.encodings.iter().flat_map(|encoding| encoding.protocols()).collect();
-    let title = shape.title();
+    let title = format!("{}; {numberings} numbering(s)", shape.title());
     let server = Server::start(&arguments.server_command, HUB)?;
     let fault = |fault| ScenarioError::Fault { subject: Subject::Server.name(), fault };
 
     let short = PublishArguments { seconds: WARM_UP, ..publish.clone() };
-    round(&server, &protocols, &Shape { publish: &short, ..shape }).map_err(fault)?;
+    round(&server, (&protocols, numberings), &Shape { publish: &short, ..shape }).map_err(fault)?;
     let mut rounds = Vec::new();
     for run in 1..=runs {
         eprintln!("{title}: round {run} of {runs}");
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &ReliableArguments) -> Result<Report, ScenarioError
         if run % 2 == 0 {
             order.reverse();
         }
-        let phases = round(&server, &order, &shape).map_err(fault)?;
+        let phases = round(&server, (&order, numberings), &shape).map_err(fault)?;
         rounds.push(Run { subjects: vec![SubjectReport { subject: Subject::Server.name(), phases }] });
     }
     Ok(Report::new(title, rounds))
@@ -57,12 +58,13 @@ struct Measured {
 /// Measures each protocol with members of its own, who leave before the next ones come.
 fn round(
     server: &Server,
-    protocols: &[MemberProtocol],
+    (protocols, numberings): (&[MemberProtocol], u32),
     shape: &Shape<'_>,
 ) -> Result<Vec<PhaseReport>, Fault> {
     let mut all = Vec::new();
     for &protocol in protocols {
-        let members = Members::connect(&shape.plan(server.access.clone(), protocol.subprotocol()))?;
+        let plan = shape.plan(server.access.clone(), protocol.subprotocol());
+        let members = Members::connect(&Plan { numberings, ..plan })?;
         for &kind in &shape.publish.phases {
             let outcome = publish::measure(kind, server, &members, shape)?;
             let report = publish::report(phase_name(protocol, kind), shape, outcome);
