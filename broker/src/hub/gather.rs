@@ -32,7 +32,7 @@ impl<'a, 's> Gather<'a, 's> {
     /// Adds a piece that stays where it is for long enough.
     pub(super) fn add(&mut self, piece: &'a [u8]) -> Result<(), Full> {
         if piece.len() <= LONGEST_COPY {
-            return self.copy(piece);
+            return self.copy(piece).map(drop);
         }
         self.seal();
         let slice = self.slices.get_mut(self.count).ok_or(Full)?;
@@ -41,15 +41,17 @@ impl<'a, 's> Gather<'a, 's> {
         Ok(())
     }
 
-    /// Adds a copy of a piece.
-    pub(super) fn copy(&mut self, piece: &[u8]) -> Result<(), Full> {
+    /// Adds a copy of a piece, and gives it to be changed.
+    #[inline]
+    pub(super) fn copy(&mut self, piece: &[u8]) -> Result<&mut [u8], Full> {
         if self.count == self.slices.len() {
             return Err(Full);
         }
         let end = self.copied + piece.len();
-        self.room.get_mut(self.copied..end).ok_or(Full)?.copy_from_slice(piece);
+        let copy = self.room.get_mut(self.copied..end).ok_or(Full)?;
+        copy.copy_from_slice(piece);
         self.copied = end;
-        Ok(())
+        Ok(copy)
     }
 
     /// Makes a slice of what was copied. There is a free one, or nothing would have been copied.

@@ -1,7 +1,7 @@
 //! A frame on its way to members, who share it.
 //!
 //! Outboxes keep nothing of a message but a pointer to its parcel. The bytes that hold a member's own sequence id are
-//! made when the socket takes them, and made again only for a member whose id is another.
+//! made when the socket takes them: those of another member with the member's own digits, if there are as many.
 
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::time::Duration;
@@ -144,19 +144,24 @@ impl Parcel {
         if id == NONE {
             return gather.add(&frame[skip..]);
         }
-        let numbered = self.numbered(id);
+        let numbered = self.numbered(id, skip);
         let own = &numbered.bytes[numbered.start..];
         if skip < own.len() {
-            gather.copy(&own[skip..])?;
+            let copy = gather.copy(&own[skip..])?;
+            if numbered.id != id {
+                codec::renumber(self.encoding, id, &mut copy[..MAX_HEAD - numbered.start]);
+            }
         }
         let shared = &frame[numbered.replaced..];
         if shared.is_empty() { Ok(()) } else { gather.add(&shared[skip.saturating_sub(own.len())..]) }
     }
 
+    /// What a member with this id is sent. It may have another id that is as long, unless a part is to be left out.
     #[inline]
-    fn numbered(&self, id: SequenceId) -> Ref<'_, Numbered> {
+    fn numbered(&self, id: SequenceId, skip: usize) -> Ref<'_, Numbered> {
         let numbered = self.numbered.borrow();
-        if numbered.id == id {
+        let (first, last) = numbered.as_long;
+        if numbered.id == id || (skip == 0 && first <= id.0 && id.0 <= last) {
             return numbered;
         }
         drop(numbered);
@@ -169,10 +174,6 @@ impl Parcel {
         let mut numbered = self.numbered.borrow_mut();
         let numbered = &mut *numbered;
         numbered.id = id;
-        let (first, last) = numbered.as_long;
-        if first <= id.0 && id.0 <= last {
-            return codec::renumber(self.encoding, id, &mut numbered.bytes[numbered.start..MAX_HEAD]);
-        }
         let Some(sequenced) = codec::sequence(self.encoding, &self.frame, id) else {
             return;
         };
@@ -203,11 +204,11 @@ mod tests {
 
     use super::*;
 
-    fn gathered(parcel: &Parcel, id: SequenceId) -> Vec<u8> {
+    fn gathered(parcel: &Parcel, id: SequenceId, skip: usize) -> Vec<u8> {
         let mut room = [0; 2 * LONGEST_COPY];
         let mut slices = [IoSlice::new(&[]); 4];
         let mut gather = Gather::new(&mut room, &mut slices);
-        parcel.gather(id, 0, &mut gather).unwrap();
+        parcel.gather(id, skip, &mut gather).unwrap();
         gather.finish().iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
@@ -225,7 +226,13 @@ mod tests {
                         id => codec::sequence(encoding, &frame, id).unwrap().to_vec(),
                     };
                     assert_eq!(parcel.len(id), expected.len(), "{encoding:?}, {id:?}");
-                    assert_eq!(gathered(&parcel, id), expected, "{encoding:?}, {id:?}");
+                    for skip in [0, 3, 20, 0] {
+                        assert_eq!(
+                            gathered(&parcel, id, skip),
+                            expected[skip..],
+                            "{encoding:?}, {id:?}, {skip}"
+                        );
+                    }
                 }
             }
         }
