@@ -195,7 +195,7 @@ impl Connection {
         self.recovery.as_ref()?.keeper.get().map(Box::as_ref)
     }
 
-    /// How many owners its record has had before this node; none if it has no record.
+    /// How many owners its record has had before the present one; none if it has no record.
     fn term(&self) -> u64 {
         self.keeper().map_or(0, Keeper::term)
     }

@@ -229,6 +229,7 @@ impl Connections {
         }
         // Whoever wanted it elsewhere is late.
         self.router.shard().end_record(key);
+        let is_durable = connection.keeper().is_some();
         let (place, arriving) = oneshot::channel();
         let connections = Rc::clone(self);
         // The reservation must not keep a connection that has ended.
@@ -245,6 +246,8 @@ impl Connections {
             {
                 match connection.filter(|connection| connections.has(connection)) {
                     Some(connection) => connections.resume(&connection, socket, first),
+                    // It may live on elsewhere. Its client comes again, and finds out from its record.
+                    None if is_durable => socket.forget_unsent(),
                     None => refuse(&connections, socket).await,
                 }
             }

@@ -85,7 +85,8 @@ impl RawSocket {
         self.try_read_response().await
     }
 
-    async fn ask_for_upgrade(&mut self, path: &str, headers: &[(&str, &str)]) {
+    /// Asks for an upgrade.
+    pub async fn ask_for_upgrade(&mut self, path: &str, headers: &[(&str, &str)]) {
         let mut request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
@@ -106,7 +107,8 @@ impl RawSocket {
         }
     }
 
-    async fn try_read_response(&mut self) -> Option<Response> {
+    /// Reads a response; `None` means that the socket has ended.
+    pub async fn try_read_response(&mut self) -> Option<Response> {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;

@@ -90,9 +90,11 @@ enum Step {
 }
 
 impl Keeper {
-    /// How many owners the record has had before this node.
+    /// How many owners the record has had before whoever has it: this node, or the one that has given the connection up
+    /// to it, until this node has taken the record. Another may take it first.
     pub(super) fn term(&self) -> u64 {
-        self.ledger.borrow().owner().term
+        let predecessor = self.predecessor.borrow();
+        predecessor.as_ref().map_or_else(|| self.ledger.borrow().owner().term, |from| from.term)
     }
 
     fn new(ledger: Ledger, known: HashSet<Topic>, places: Places) -> Self {

@@ -117,6 +117,7 @@ impl Connections {
         let is_complete = self.router.release_hold((hold, connection.key), topics, identities, &floors);
         if !is_complete || !pending.is_settled() {
             self.lose_messages(connection.key);
+            return Err(Unreachable);
         }
         self.flush_soon();
         Ok(())

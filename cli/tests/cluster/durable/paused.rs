@@ -103,6 +103,50 @@ async fn expect_nothing_more(mut socket: RawSocket) {
     assert_eq!(served, [""; 0], "the old node serves");
 }
 
+/// The node believes that it still has the session when its client asks, and learns better before it has the socket.
+#[tokio::test]
+async fn who_comes_back_to_a_node_that_has_lost_the_session_meanwhile_is_not_refused() {
+    const CLIENTS: usize = 40;
+    let nodes = Durable::start(Links::OneRedis);
+    let (mut sessions, mut old_sockets) = (Vec::new(), Vec::new());
+    for _ in 0..CLIENTS {
+        sessions.push(nodes.session(1, Dialect::Json, member().group("one")).await);
+    }
+    nodes.pause(1);
+    for session in &mut sessions {
+        old_sockets.push(session.leave());
+        session.come_back().await;
+    }
+    let mut asking = Vec::new();
+    for session in &sessions {
+        asking.push(session.knock(nodes.address(1)).await.unwrap());
+    }
+    // When the node goes on it has this for each of them, and may not give it to anybody.
+    nodes.send(2, "groups/one", "to all").await;
+    nodes.resume(1);
+    let asking: Vec<_> = asking.into_iter().map(|socket| tokio::spawn(expect_no_refusal(socket))).collect();
+    for session in &mut sessions {
+        assert_eq!(super::soon("the message", session.next_message()).await["data"], "to all");
+    }
+    for asking in asking {
+        super::soon("the end of a socket", asking).await.unwrap();
+    }
+    drop(old_sockets);
+}
+
+/// Reads what comes until a socket ends, or has the message: then its session has come to it.
+async fn expect_no_refusal(mut socket: RawSocket) {
+    if socket.try_read_response().await.is_none_or(|response| response.status != 101) {
+        return;
+    }
+    while let Some(frame) = socket.try_read_frame().await
+        && frame.opcode != Opcode::TEXT
+    {
+        let code = frame.content.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]]));
+        assert!(frame.opcode != Opcode::CLOSE || code != Some(1008), "it is said to be no more: {frame:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_session_whose_client_waits_for_its_node_goes_on_there() {
     let nodes = Durable::start(Links::OneRedis);

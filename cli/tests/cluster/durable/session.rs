@@ -130,14 +130,13 @@ impl Session {
     /// When that is refused, or takes too long.
     pub(super) async fn come_back(&mut self) {
         let end = Instant::now() + TRIES;
-        let offer = [("Sec-WebSocket-Protocol", self.ticket.dialect.subprotocol())];
         while self.socket.is_none() {
             assert!(Instant::now() < end, "no node takes the connection up within {TRIES:?}");
             let address = self.others[self.attempts % self.others.len()];
             self.attempts += 1;
             // Its node may be lost, even in the midst of it.
-            if let Ok(mut socket) = RawSocket::try_connect(address).await
-                && let Some(response) = socket.try_upgrade(&self.ticket.path(), &offer).await
+            if let Ok(mut socket) = self.knock(address).await
+                && let Some(response) = socket.try_read_response().await
                 && response.status == 101
             {
                 self.socket = Some(patient(socket));
@@ -145,6 +144,14 @@ impl Session {
                 tokio::time::sleep(AGAIN).await;
             }
         }
+    }
+
+    /// Asks a node to go on there, on a socket on which its answer is to come.
+    pub(super) async fn knock(&self, address: SocketAddr) -> std::io::Result<RawSocket> {
+        let offer = [("Sec-WebSocket-Protocol", self.ticket.dialect.subprotocol())];
+        let mut socket = RawSocket::try_connect(address).await?;
+        socket.ask_for_upgrade(&self.ticket.path(), &offer).await;
+        Ok(socket)
     }
 
     /// The next message, wherever it comes, and whenever.
