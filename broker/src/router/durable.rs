@@ -60,10 +60,11 @@ impl Submitted {
     /// Resolves when it is noted where it outlives this node.
     ///
     /// # Errors
-    /// [`RouteError::Unreachable`]: it cannot be known whether it is, and whether anybody has it.
+    /// It cannot be known whether it is, and whether anybody has it: [`RouteError::Unreachable`] when it is refused,
+    /// [`RouteError::Unanswered`] when nobody has said anything in time; it may be noted any moment.
     pub async fn taken(self) -> Result<(), RouteError> {
         let Some(receipt) = self.0 else { return Ok(()) };
-        let told = tokio::time::timeout(PATIENCE, receipt).await.map_err(|_| RouteError::Unreachable)?;
+        let told = tokio::time::timeout(PATIENCE, receipt).await.map_err(|_| RouteError::Unanswered)?;
         told.map_err(|_| RouteError::Unreachable)?.map_err(|_| RouteError::Unreachable).map(drop)
     }
 }

@@ -75,6 +75,9 @@ pub enum RouteError {
     /// The link to the other nodes is broken.
     #[error("the service cannot reach its other nodes, try again later")]
     Unreachable,
+    /// The link to the other nodes does not say in time what has become of it.
+    #[error("the service cannot reach its other nodes in time, try again later")]
+    Unanswered,
 }
 
 /// What must be waited for before a member may rely on its membership: nothing, most of the time.

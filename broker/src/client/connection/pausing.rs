@@ -13,7 +13,7 @@ use super::Connection;
 use crate::events::{Attaching, Delivery};
 use crate::model::close::CloseReason;
 use crate::model::command::Topic;
-use crate::router::{Pending, Submitted};
+use crate::router::{Pending, RouteError, Submitted};
 use crate::session::Failure;
 
 /// Bytes that are read of a client that waits for an answer, so that its pings, its pongs and its end are noticed.
@@ -123,6 +123,9 @@ impl Connection {
                     let Some(taken) = self.attend(submitted.taken(), &mut unread).await else {
                         return;
                     };
+                    if self.is_left_to_be_repeated(&then, &taken) {
+                        return;
+                    }
                     if let Some(next) = self.on_taken(then, taken) {
                         *pause = Pause { wait: Wait::Taken(next), unread };
                         continue;
@@ -140,6 +143,23 @@ impl Connection {
                 None => return,
             }
         }
+    }
+
+    /// Whether a request of a reliable client to publish gets no answer, and nothing that came behind it is done: its
+    /// client repeats all of that in its order. Were it told instead that nobody knows what has become of the request, it
+    /// might lose that answer with its socket, and repeat the request when later ones have been published. A client that
+    /// still has the socket on which it asked loses it.
+    fn is_left_to_be_repeated(&self, then: &Then, taken: &Result<(), RouteError>) -> bool {
+        let is_request = matches!(then, Then::Ack(_)) && self.recovery.is_some();
+        if !is_request || taken.is_ok() {
+            return false;
+        }
+        let is_listened_to = self.hears_its_socket();
+        if is_listened_to && *taken == Err(RouteError::Unanswered) {
+            self.connections.end(self.key, CloseReason::ConnectionLost);
+            return true;
+        }
+        !is_listened_to
     }
 
     /// Waits for something without reading the client. Nothing when the connection has ended meanwhile.

@@ -1,12 +1,15 @@
 //! Redis is lost for a while, or one server of a Redis Cluster: sessions go on, and nothing that was acknowledged is lost,
 //! doubled or out of order.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::member;
 use super::nodes::{Durable, GROUPS, Links, over_both};
+use super::session::{Heard, Session};
 use super::traffic::{Acknowledged, Manner, Publishers, expect_whole, subscribe};
 use crate::dialect::Dialect;
 use crate::harness::{Backplane, RedisCluster};
@@ -17,6 +20,11 @@ const FLOWING: u64 = 100;
 const AWAY: Duration = Duration::from_secs(3);
 /// Longer than it takes until a replica has taken over, and brokers have found it.
 const REPLACED: Duration = Duration::from_secs(8);
+
+/// Longer than a node keeps what Redis does not take.
+const FORGOTTEN: Duration = Duration::from_secs(11);
+/// What clients say meanwhile.
+const SAID: [u64; 5] = [1, 2, 3, 4, 5];
 
 /// Counts what nobody waits for any longer.
 const LOST: &str = "hubbub_backplane_gap_total{outcome=\"lost\"}";
@@ -127,6 +135,72 @@ async fn nobody_waits_for_a_node_that_is_lost_while_redis_is_away() {
         for node in [2, 3] {
             let lost = nodes.metric(node, LOST);
             assert_eq!(lost, 0.0, "{who} has waited until node {node} asks no more");
+        }
+    }
+}
+
+/// Two clients wait for a Redis that is away for so long that nobody waits any more for what they have said first: one
+/// keeps its socket, the other loses it, and with it the answer.
+#[tokio::test]
+async fn what_nobody_answers_is_repeated_and_published_in_the_order_in_which_it_was_said() {
+    let mut nodes = Durable::start(Links::OneRedis);
+    let mut listener = nodes.session(2, Dialect::Json, member().group("one")).await;
+    let mut stays = nodes.session(1, Dialect::Json, member()).await;
+    let mut leaves = nodes.session(1, Dialect::Protobuf, member()).await;
+    nodes.send(3, "groups/one", "start").await;
+    assert_eq!(super::soon("the start", listener.next_message()).await["data"], "start");
+
+    nodes.kill_redis(0);
+    let killed = Instant::now();
+    say(&mut stays, "stays", &SAID).await;
+    say(&mut leaves, "leaves", &SAID).await;
+    drop(leaves.leave());
+    let outcome = super::soon("the end of its socket", outcome(&mut stays)).await;
+    assert_eq!(outcome, None, "nobody knows what it is to be told");
+    tokio::time::sleep_until(killed + FORGOTTEN).await;
+    nodes.restart_redis(0);
+    for (name, session) in [("stays", &mut stays), ("leaves", &mut leaves)] {
+        super::soon("the acks", say_until_done(session, name)).await;
+    }
+    let mut seen: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for _ in 0..2 * SAID.len() {
+        let message = super::soon("a message", listener.next_message()).await;
+        let (name, number) = message["data"].as_str().unwrap().split_once(' ').unwrap();
+        seen.entry(name.to_owned()).or_default().push(number.parse().unwrap());
+    }
+    assert_eq!(seen, ["stays", "leaves"].map(|name| (name.to_owned(), SAID.to_vec())).into());
+}
+
+async fn say(session: &mut Session, name: &str, numbers: &[u64]) {
+    for &number in numbers {
+        session.send(&super::publication("one", (name, number))).await;
+    }
+}
+
+/// The next answer and whether it is good; nothing when the socket has ended.
+async fn outcome(session: &mut Session) -> Option<(u64, bool)> {
+    loop {
+        match session.hear().await {
+            Heard::Ack(id, is_done) => return Some((id, is_done)),
+            Heard::Lost => return None,
+            Heard::Message(_) | Heard::Nothing => {}
+        }
+    }
+}
+
+/// Comes back and repeats in its order what is not answered, until all is done.
+async fn say_until_done(session: &mut Session, name: &str) {
+    let mut left = SAID.to_vec();
+    while !left.is_empty() {
+        match outcome(session).await {
+            Some((id, is_done)) => {
+                assert!(is_done, "{name} {id} has failed");
+                left.retain(|&number| number != id);
+            }
+            None => {
+                session.come_back().await;
+                say(session, name, &left).await;
+            }
         }
     }
 }
