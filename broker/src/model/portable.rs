@@ -55,6 +55,15 @@ pub struct HandedOver {
     pub record: Option<RecordState>,
 }
 
+impl HandedOver {
+    /// All that it had been delivered before: of each partition of channels everything up to any of these. What a durable
+    /// connection has found in logs may be missing from what its node has heard.
+    pub fn known_floors(&self) -> Vec<(u8, Identity)> {
+        let served = self.record.iter().flat_map(|record| &record.served);
+        self.floors.iter().chain(served).cloned().collect()
+    }
+}
+
 /// How far the record of a durable connection is, for the node that goes on with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordState {
@@ -180,5 +189,37 @@ pub struct PortableCookie {
 impl std::fmt::Debug for PortableCookie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PortableCookie").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floor(partition: u8, sequence: u64) -> (u8, Identity) {
+        (partition, Identity { origin: NodeId::new("a").unwrap(), epoch: 1, sequence })
+    }
+
+    #[test]
+    fn what_a_durable_connection_was_served_from_logs_is_known_as_well() {
+        let portable = Portable {
+            hub: HubName::new("chat").unwrap(),
+            connection_id: ConnectionId::parse("c").unwrap(),
+            user_id: None,
+            subprotocol: Subprotocol::JsonReliable,
+            membership: Membership::default(),
+            conduct: Conduct::default(),
+            letters: Letters::default(),
+            keep_alive: 20,
+            is_active: true,
+            seconds_left: 30,
+        };
+        let owner = (NodeId::new("b").unwrap(), 1, 0);
+        let record = Some(RecordState { owner, served: vec![floor(1, 9), floor(2, 4)] });
+        let mut handed_over =
+            HandedOver { portable, delivered: Vec::new(), floors: vec![floor(1, 7)], record };
+        assert_eq!(handed_over.known_floors(), [floor(1, 7), floor(1, 9), floor(2, 4)]);
+        handed_over.record = None;
+        assert_eq!(handed_over.known_floors(), [floor(1, 7)]);
     }
 }

@@ -116,7 +116,8 @@ impl Connections {
             }
         };
         // Nothing may come in between: from here until what was held is delivered nobody else has a turn.
-        let HandedOver { portable, delivered, floors, record } = handed_over;
+        let floors = handed_over.known_floors();
+        let HandedOver { portable, delivered, record, .. } = handed_over;
         let (connection, pending) = self.import(portable, permit);
         if let Some(record) = record {
             self.inherit_record(&connection, record);
