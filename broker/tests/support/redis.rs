@@ -24,9 +24,9 @@ const ATTEMPTS: usize = 5;
 const SLOTS: u32 = 16384;
 /// Ports that the system gives to nobody who asks for any port. It would give away others while a server is not there.
 const PORTS: Range<u16> = 20_000..32_000;
-/// By these a server has everything again when it is restarted. A killed process loses nothing of what it has written, and
-/// no machine is switched off here.
-const KEEPING: &[&str] = &["--appendonly", "yes", "--appendfsync", "no"];
+/// By these a server has everything again when it is restarted. With another policy it may answer before it writes, and
+/// lose that when it is killed.
+const KEEPING: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
 /// A running `redis-server`.
 pub struct Redis {

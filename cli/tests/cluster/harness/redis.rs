@@ -51,8 +51,10 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", ""]);
         match &folder {
-            // A killed process loses nothing of what it has written, and no machine is switched off here.
-            Some(folder) => command.args(["--appendonly", "yes", "--appendfsync", "no", "--dir"]).arg(folder),
+            // Otherwise it may answer before it writes, and lose that when it is killed.
+            Some(folder) => {
+                command.args(["--appendonly", "yes", "--appendfsync", "always", "--dir"]).arg(folder)
+            }
             None => command.args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")]),
         };
         let redis = Self { process: Process::start(command), address, folder };
