@@ -55,6 +55,8 @@ struct Petition {
 pub(super) struct Reservation {
     /// What was agreed on when the connection was made, and holds for the new socket too.
     pub(super) subprotocol: Subprotocol,
+    /// Whether another node may have it by the time that the socket is there.
+    is_durable: bool,
     place: oneshot::Sender<Arrived>,
 }
 
@@ -109,7 +111,7 @@ impl Desks {
 
 impl Reservation {
     /// Gives the connection its client's socket. When it is too late for that, the client is told that there is no such
-    /// connection.
+    /// connection, unless it may live on elsewhere.
     pub(super) async fn redeem(self, connections: &Connections, socket: Socket, first: Vec<u8>) {
         let Ok(socket) = Travelling::depart(socket) else {
             return;
@@ -117,8 +119,16 @@ impl Reservation {
         if let Err(Arrived { socket, .. }) = self.place.send(Arrived { socket, first })
             && let Ok(socket) = socket.arrive()
         {
-            refuse(connections, socket).await;
+            no_more(connections, socket, self.is_durable).await;
         }
+    }
+}
+
+/// A connection that was reserved has gone. If it may live on elsewhere its client comes again, and finds out from its record.
+async fn no_more(connections: &Connections, socket: Socket, is_durable: bool) {
+    match is_durable {
+        true => socket.forget_unsent(),
+        false => refuse(connections, socket).await,
     }
 }
 
@@ -246,13 +256,11 @@ impl Connections {
             {
                 match connection.filter(|connection| connections.has(connection)) {
                     Some(connection) => connections.resume(&connection, socket, first),
-                    // It may live on elsewhere. Its client comes again, and finds out from its record.
-                    None if is_durable => socket.forget_unsent(),
-                    None => refuse(&connections, socket).await,
+                    None => no_more(&connections, socket, is_durable).await,
                 }
             }
         });
-        Some(Reservation { subprotocol, place })
+        Some(Reservation { subprotocol, is_durable, place })
     }
 
     pub(super) fn has(&self, connection: &Connection) -> bool {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use codec::ids::{AckId, StreamId};
 use codec::message::{Downstream, Origin};
-use codec::websocket::PingFinder;
+use codec::websocket::{Item, PingFinder};
 
 use super::Connection;
 use crate::events::{Attaching, Delivery};
@@ -123,7 +123,7 @@ impl Connection {
                     let Some(taken) = self.attend(submitted.taken(), &mut unread).await else {
                         return;
                     };
-                    if self.is_left_to_be_repeated(&then, &taken) {
+                    if self.is_left_to_be_repeated(&then, &taken, &mut unread) {
                         return;
                     }
                     if let Some(next) = self.on_taken(then, taken) {
@@ -148,18 +148,32 @@ impl Connection {
     /// Whether a request of a reliable client to publish gets no answer, and nothing that came behind it is done: its
     /// client repeats all of that in its order. Were it told instead that nobody knows what has become of the request, it
     /// might lose that answer with its socket, and repeat the request when later ones have been published. A client that
-    /// still has the socket on which it asked loses it.
-    fn is_left_to_be_repeated(&self, then: &Then, taken: &Result<(), RouteError>) -> bool {
+    /// still has the socket on which it asked loses it. One that has said farewell meanwhile repeats nothing.
+    fn is_left_to_be_repeated(&self, then: &Then, taken: &Result<(), RouteError>, unread: &mut [u8]) -> bool {
         let is_request = matches!(then, Then::Ack(_)) && self.recovery.is_some();
-        if !is_request || taken.is_ok() {
+        let is_listened_to = self.hears_its_socket();
+        let is_lost = taken.is_err() && (!is_listened_to || *taken == Err(RouteError::Unanswered));
+        if !is_request || !is_lost {
             return false;
         }
-        let is_listened_to = self.hears_its_socket();
-        if is_listened_to && *taken == Err(RouteError::Unanswered) {
-            self.connections.end(self.key, CloseReason::ConnectionLost);
-            return true;
+        match self.farewell_in(unread) {
+            Some(reason) => self.connections.end(self.key, reason),
+            None if is_listened_to => self.connections.end(self.key, CloseReason::ConnectionLost),
+            None => {}
         }
-        !is_listened_to
+        true
+    }
+
+    /// The close frame by which a client says that it does not want its connection any longer.
+    fn farewell_in(&self, mut unread: &mut [u8]) -> Option<CloseReason> {
+        let longest = self.connections.config.message_bytes;
+        while let Ok(Some(item)) = self.decoder.borrow_mut().next(&mut unread, longest) {
+            if let Item::Close(code, reason) = item {
+                let reason = CloseReason::ClientClosed { code, reason: reason.as_ref().to_owned() };
+                return (!reason.is_recoverable()).then_some(reason);
+            }
+        }
+        None
     }
 
     /// Waits for something without reading the client. Nothing when the connection has ended meanwhile.

@@ -44,3 +44,18 @@ async fn who_has_ended_is_not_taken_up_by_anybody() {
         refused(&nodes.server(3), "its node is gone").await;
     }
 }
+
+/// Its client does not come back, so nobody waits for it.
+#[tokio::test]
+async fn who_says_farewell_behind_what_nobody_answers_has_ended() {
+    let dialect = Dialect::Json;
+    let mut nodes = Durable::start(Links::OneRedis);
+    let mut left = Peer::connect_as(&nodes.server(1), dialect, &member().offer(dialect.subprotocol())).await;
+    nodes.kill_redis(0);
+    left.socket.send(&dialect.frame(&super::publication("one", ("said", 1)))).await;
+    left.socket.send(&Frame::close(1000, "bye")).await;
+    while left.socket.try_read_frame().await.is_some() {}
+    nodes.restart_redis(0);
+    ended(&nodes.server(1), &left.ticket.id).await;
+    left.ticket.expect_refused(&nodes.server(1), "it has said farewell").await;
+}
