@@ -71,6 +71,12 @@ impl Frame {
         Self::new(Opcode::CLOSE, Vec::new())
     }
 
+    /// The code of a close frame; nothing if it has none, or is another frame.
+    pub fn close_code(&self) -> Option<u16> {
+        let code = self.content.first_chunk().filter(|_| self.opcode == Opcode::CLOSE);
+        code.map(|code| u16::from_be_bytes(*code))
+    }
+
     /// The same frame, followed by further parts of its message.
     pub fn not_final(mut self) -> Self {
         self.is_final = false;

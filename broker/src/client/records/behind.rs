@@ -16,7 +16,8 @@ use crate::model::close::CloseReason;
 use crate::model::command::Topic;
 use crate::router::Router;
 
-/// How long a client that has a socket may leave its window full and acknowledge nothing. Shorter than what it misses is kept in the logs.
+/// How long a client that has a socket may leave its window full and acknowledge nothing. Shorter than what it misses is
+/// kept in the logs.
 const FULL: Duration = Duration::from_secs(60);
 
 impl Connections {

@@ -142,8 +142,7 @@ async fn expect_no_refusal(mut socket: RawSocket) {
     while let Some(frame) = socket.try_read_frame().await
         && frame.opcode != Opcode::TEXT
     {
-        let code = frame.content.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]]));
-        assert!(frame.opcode != Opcode::CLOSE || code != Some(1008), "it is said to be no more: {frame:?}");
+        assert!(frame.close_code() != Some(1008), "it is said to be no more: {frame:?}");
     }
 }
 

@@ -94,8 +94,7 @@ impl Session {
             return Heard::Nothing;
         }
         if frame.opcode == Opcode::CLOSE {
-            let code = frame.content.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]]));
-            assert!(!matches!(code, Some(1000 | 1008)), "closed for good: {frame:?}");
+            assert!(!matches!(frame.close_code(), Some(1000 | 1008)), "closed for good: {frame:?}");
             self.socket = None;
             return Heard::Lost;
         }
